@@ -1,0 +1,225 @@
+//! The catalog: what the packs say, resolved and checked, immutable once built.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::policy::Policy;
+
+/// All that was loaded from disk. References are `pack.name`; the maps are sorted by them.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// By pack name.
+    pub packs: BTreeMap<String, Arc<Pack>>,
+    /// By `pack.ClassName`.
+    pub sensors: BTreeMap<String, Arc<Sensor>>,
+    /// By `pack.trigger_name`; the name may itself have dots.
+    pub trigger_types: BTreeMap<String, Arc<TriggerType>>,
+    /// By `pack.rule_name`.
+    pub rules: BTreeMap<String, Arc<Rule>>,
+    /// By `pack.action_name`.
+    pub actions: BTreeMap<String, Arc<Action>>,
+}
+
+/// A pack: `pack.yaml` and its configuration.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    /// The name by which everything refers to it.
+    pub name: String,
+    /// Its folder, absolute.
+    pub dir: PathBuf,
+    /// `description` of pack.yaml.
+    pub description: String,
+    /// `version` of pack.yaml.
+    pub version: String,
+    /// `author` of pack.yaml.
+    pub author: String,
+    /// `email` of pack.yaml.
+    pub email: String,
+    /// The configuration that sensors and actions see: `configs/<pack>.yaml`, else the in-pack
+    /// `config.yaml`, over the defaults of `config.schema.yaml`. Always an object.
+    pub config: Map<String, Value>,
+    /// Dotted paths of the configuration that the schema calls secret.
+    pub secrets: Vec<String>,
+}
+
+/// How the lines of a sensor are read; see PROTOCOL.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Payload lines until a line has a member `jsonrpc`, messages from then on.
+    Auto,
+    /// `protocol: payload`: every object is a payload.
+    Payload,
+    /// `protocol: rpc`: only messages count.
+    Rpc,
+}
+
+/// One sensor.
+#[derive(Clone, Debug)]
+pub struct Sensor {
+    /// `pack.ClassName`.
+    pub reference: String,
+    /// Name of its pack.
+    pub pack: String,
+    /// `class_name`, which is also its name.
+    pub class_name: String,
+    /// `description`, or empty.
+    pub description: String,
+    /// `enabled`; true when not written.
+    pub enabled: bool,
+    /// The program, absolute: `entry_point` relative to the folder of the YAML.
+    pub file_path: PathBuf,
+    /// `poll_interval`, seconds.
+    pub poll_interval: Option<u32>,
+    /// References of the trigger types that it may dispatch, in written order.
+    pub trigger_types: Vec<String>,
+    /// How its lines are read.
+    pub protocol: Protocol,
+    /// Looked after like this.
+    pub policy: Policy,
+    /// Where each knob of `policy` came from: dotted path to a place such as
+    /// `petrel.yaml:12` or `packs/x/sensors/y.yaml:7`; a knob not named is built in.
+    pub policy_sources: BTreeMap<String, String>,
+    /// The YAML, relative to the pack's folder.
+    pub metadata_file: String,
+}
+
+/// One trigger type, with its schemas.
+#[derive(Clone, Debug)]
+pub struct TriggerType {
+    /// `pack.name`.
+    pub reference: String,
+    /// Name of its pack.
+    pub pack: String,
+    /// Its name within the pack.
+    pub name: String,
+    /// `description`, or empty.
+    pub description: String,
+    /// `payload_schema` as written; `{}` when absent.
+    pub payload_schema: Value,
+    /// `parameters_schema` as written; `{}` when absent.
+    pub parameters_schema: Value,
+    /// `payload_schema`, ready to check payloads.
+    pub payload_check: Arc<super::schema::PayloadCheck>,
+    /// The YAML, relative to the pack's folder.
+    pub metadata_file: String,
+}
+
+/// Where something stands in a file, for messages: 1-based line and column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// 1-based line.
+    pub line: usize,
+    /// 1-based column, in characters.
+    pub column: usize,
+}
+
+/// Whether a rule fires beside others or only where none did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKind {
+    /// Fires whenever it matches.
+    Standard,
+    /// Considered only where no standard rule of the same trigger matched.
+    Backstop,
+}
+
+/// One line of a rule's `criteria`.
+#[derive(Clone, Debug)]
+pub struct Criterion {
+    /// The key as written, with its `#suffix`.
+    pub key: String,
+    /// Operator name as written.
+    pub operator: String,
+    /// `pattern`; null when absent.
+    pub pattern: Value,
+    /// `condition` of a `search`, as written.
+    pub condition: Option<String>,
+    /// Where the key stands.
+    pub mark: Mark,
+    /// Where the operator stands.
+    pub operator_mark: Mark,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// `pack.name`.
+    pub reference: String,
+    /// Name of its pack.
+    pub pack: String,
+    /// Its name within the pack.
+    pub name: String,
+    /// `description`, or empty.
+    pub description: String,
+    /// `enabled`; false when not written, as StackStorm has it.
+    pub enabled: bool,
+    /// Standard or backstop.
+    pub kind: RuleKind,
+    /// `trigger.type`.
+    pub trigger_type: String,
+    /// `trigger.parameters`.
+    pub trigger_parameters: Map<String, Value>,
+    /// `criteria`, in written order; all must hold.
+    pub criteria: Vec<Criterion>,
+    /// `action.ref`.
+    pub action: String,
+    /// `action.parameters`.
+    pub parameters: Map<String, Value>,
+    /// Hash of all that decides what the rule does: the rule version of an execution's identity.
+    pub version: String,
+    /// The YAML, relative to the pack's folder.
+    pub metadata_file: String,
+    /// The YAML, as messages name it, and where `trigger.type` and `action.ref` stand in it.
+    pub source: RuleSource,
+}
+
+/// Where the parts of a rule stand, for messages.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSource {
+    /// The file, as messages name it.
+    pub file: String,
+    /// Of `trigger.type`.
+    pub trigger: Mark,
+    /// Of `action.ref`.
+    pub action: Mark,
+}
+
+/// What runs an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Runner {
+    /// `python-script`, once `run-python`.
+    PythonScript,
+    /// `local-shell-cmd`, once `run-local`.
+    LocalShellCmd,
+    /// `noop`.
+    Noop,
+}
+
+/// One action.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// `pack.name`.
+    pub reference: String,
+    /// Name of its pack.
+    pub pack: String,
+    /// Its name within the pack.
+    pub name: String,
+    /// `description`, or empty.
+    pub description: String,
+    /// `enabled`; true when not written.
+    pub enabled: bool,
+    /// What runs it.
+    pub runner: Runner,
+    /// `runner_type` as written.
+    pub runner_type: String,
+    /// The program, absolute: `entry_point` relative to `actions/`.
+    pub entry_point: Option<PathBuf>,
+    /// Schemas of its own parameters, by name, in written order, as written.
+    pub parameters: Map<String, Value>,
+    /// Schemas of all parameters: the runner's overlaid by its own.
+    pub all_parameters: Map<String, Value>,
+    /// The YAML, relative to the pack's folder.
+    pub metadata_file: String,
+}

@@ -1,0 +1,5 @@
+//! Payload schemas.
+
+/// Checks payloads.
+#[derive(Debug)]
+pub struct PayloadCheck;
