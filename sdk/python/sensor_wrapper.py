@@ -19,11 +19,11 @@ def main(argv):
     except ValueError as error:
         print("%s\nsensor_wrapper.py: error: %s" % (USAGE, error), file=sys.stderr)
         return 2
-    from petrel_sdk import sensor_host
+    from petrel_sdk import process, sensor_host
 
     # Before anything of the pack is imported: what it prints must not reach the conversation.
-    read_fd, write_fd = sensor_host.take_pipes()
-    return sensor_host.end(sensor_host.SensorHost(args, read_fd, write_fd).run())
+    read_fd, write_fd = process.take_pipes()
+    return process.end(sensor_host.SensorHost(args, read_fd, write_fd).run())
 
 
 def parse(argv):

@@ -30,13 +30,14 @@ def load_module(file_path):
 
     A name that the standard library owns, or that is imported already, is not taken from its owner.
     """
-    from importlib.machinery import SourceFileLoader
+    from importlib.machinery import ModuleSpec, SourceFileLoader
 
     name = os.path.splitext(os.path.basename(file_path))[0]
     loader = SourceFileLoader(name, os.path.abspath(file_path))
     module = type(sys)(name)
     module.__file__ = loader.path
     module.__loader__ = loader
+    module.__spec__ = ModuleSpec(name, loader, origin=loader.path)
     if name not in sys.modules and name not in getattr(sys, "stdlib_module_names", ()):
         sys.modules[name] = module
     exec(loader.get_code(name), module.__dict__)

@@ -9,7 +9,7 @@ configuration can help.
 import os
 import sys
 
-from petrel_sdk import __version__, loading, protocol, threads
+from petrel_sdk import __version__, loading, process, protocol, threads
 from petrel_sdk.connection import Connection
 from petrel_sdk.logs import Logs
 from petrel_sdk.protocol import Disconnected, Fail
@@ -23,22 +23,6 @@ _CALLBACKS = {
     "trigger.removed": "remove_trigger",
 }
 _SENSOR_METHODS = ("setup", "run", "cleanup", "add_trigger", "update_trigger", "remove_trigger")
-
-
-def take_pipes():
-    """Move the conversation away from descriptors 0 and 1: `(read, write)`.
-
-    What the pack prints goes to standard error from here on, what it reads from standard input is empty;
-    the moved descriptors are closed in every program that the pack starts.
-    """
-    read_fd, write_fd = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.dup2(2, 1)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
-    return read_fd, write_fd
 
 
 class SensorHost:
@@ -166,7 +150,7 @@ class SensorHost:
         except Disconnected:
             return None, 0
         except SystemExit as error:
-            return None, 0 if self._stop.wanted else _exit_code(error)
+            return None, 0 if self._stop.wanted else process.exit_code(error)
         except BaseException as error:
             loading.print_traceback(error)
             return Fail("bug", loading.describe(error, self._folder)), 1
@@ -234,33 +218,9 @@ def _is_polling(sensor_class):
     return issubclass(sensor_class, PollingSensor)
 
 
-def _exit_code(error):
-    """The exit code that Python gives to a SystemExit of the pack."""
-    if error.code is None or isinstance(error.code, int):
-        return error.code or 0
-    print(error.code, file=sys.stderr)
-    return 1
-
-
 def _import_hint(error, folder):
     if not error.name:
         return None
     listed = os.path.join(folder, "requirements.txt")
     where = "add it to %s" % listed if os.path.isdir(folder) else "install it"
     return 'Python module "%s" is missing; %s and install it for %s' % (error.name, where, sys.executable)
-
-
-def end(code):
-    """Leave the process at once, after the pack's exit callbacks.
-
-    Threads that the pack left behind are not waited for: under StackStorm they are green threads, and end
-    with the process.
-    """
-    import atexit
-
-    try:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)

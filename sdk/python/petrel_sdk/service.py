@@ -7,23 +7,8 @@ datastore.py); what is ours comes after them and has a default.
 import time as _time
 
 from petrel_sdk import threads
+from petrel_sdk.keyvalue import SYSTEM_SCOPE, KeyValuePair, check_scope
 from petrel_sdk.protocol import RequestError, TooLong
-
-SYSTEM_SCOPE = "system"
-
-
-class KeyValuePair:
-    """One item of the datastore as StackStorm's client names it."""
-
-    def __init__(self, name, value, key=None, expires=None):
-        self.name = name
-        self.value = value
-        self.key = name if key is None else key
-        self.expire_timestamp = expires
-        self.scope = SYSTEM_SCOPE
-
-    def __repr__(self):
-        return "<KeyValuePair name=%s,value=%s>" % (self.name, self.value)
 
 
 class SensorService:
@@ -163,8 +148,7 @@ class SensorService:
 
 
 def _scope(local, scope=SYSTEM_SCOPE):
-    if scope != SYSTEM_SCOPE:
-        raise ValueError("Scope %s is unsupported." % (scope,))
+    check_scope(scope)
     return "sensor" if local else SYSTEM_SCOPE
 
 
