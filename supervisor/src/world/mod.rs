@@ -1,0 +1,3 @@
+//! All that touches the outside.
+
+pub mod packs;
