@@ -5,4 +5,6 @@
 //! between the two) and [`cli`].
 
 pub mod catalog;
+pub mod config;
 pub mod rules;
+pub mod world;
