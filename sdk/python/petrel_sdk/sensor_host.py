@@ -165,6 +165,7 @@ class SensorHost:
         """Wait for what is unanswered, then say why the sensor ends."""
         deadline = self._stop.deadline or threads.monotonic() + DEFAULT_DEADLINE_S
         self._connection.drain(deadline)
+        self._chores.flush(deadline)
         if fail is None:
             return
         print("%s: %s" % (type(fail).__name__, fail.message), file=sys.stderr)
@@ -193,7 +194,9 @@ class SensorHost:
         return self._connection.answer(request_id, error=error)
 
     def _on_rejected(self, pending, error):
-        self._chores.put(self._logs.note, "warning", 'Not dispatching a trigger "%s": %s' % (pending.subject, error))
+        # The host knows of it already; this is for the sensor's log only.
+        message = 'W! Not dispatching a trigger "%s": %s' % (pending.subject, error)
+        self._chores.put(lambda: print(message, file=sys.stderr, flush=True))
 
     def _trigger_event(self, method, trigger):
         if method == "trigger.removed":
