@@ -1,1 +1,10 @@
-//! SDK.
+//! What the author of a sensor sees; it knows nothing of the supervisor.
+//!
+//! A sensor is a program that writes JSON lines to its standard output (the page `PROTOCOL.md`
+//! beside this crate). Bytes become lines in [`line`], a line becomes what the sensor said in
+//! [`protocol`], and [`refs`] reads the names `pack.trigger` in it. These three do no I/O: the
+//! supervisor and the host side of this crate share them.
+
+pub mod line;
+pub mod protocol;
+pub mod refs;
