@@ -6,7 +6,6 @@ is one line, a list of `{"path", "line", "column", "message", "hint", "text"}` w
 
 import ast
 import json
-import os
 import re
 import sys
 import warnings
@@ -168,6 +167,4 @@ def _fault(path, line=1, column=1, message="", hint=None, text=""):
 
 
 if __name__ == "__main__":
-    # Started as a file, Python puts this folder first; its neighbours must not hide the standard library.
-    sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
     main()
