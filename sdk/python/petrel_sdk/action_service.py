@@ -117,7 +117,8 @@ def _connect():
         connection.sock.connect(path)
     except OSError as error:
         connection.close()
-        raise ConnectionError("no datastore at PETREL_SOCKET=%s: %s; is `petrel run` running?" % (path, error)) from error
+        text = "no datastore at PETREL_SOCKET=%s: %s; is `petrel run` running?" % (path, error)
+        raise ConnectionError(text) from error
     return connection
 
 

@@ -22,6 +22,7 @@ _CALLBACKS = {
     "trigger.updated": "update_trigger",
     "trigger.removed": "remove_trigger",
 }
+_NOT_LOADED = 'Failed to load sensor class from file "%s"'
 _SENSOR_METHODS = ("setup", "run", "cleanup", "add_trigger", "update_trigger", "remove_trigger")
 
 
@@ -120,16 +121,17 @@ class SensorHost:
             message = "%s (%s:%s)" % (error.msg, error.filename or path, error.lineno or 0)
             raise Fail("config", "Syntax error: " + message, error.filename or path, (error.text or "").strip() or None)
         except ImportError as error:
-            self._raise_bug('Failed to load sensor class from file "%s"' % path, error, _import_hint(error, self._folder))
+            self._raise_bug(_NOT_LOADED % path, error, _import_hint(error, self._folder))
         except Exception as error:
-            self._raise_bug('Failed to load sensor class from file "%s"' % path, error)
+            self._raise_bug(_NOT_LOADED % path, error)
         if "logging" in sys.modules:
             self._logs.adopt()
         return module
 
     def _missing_class(self, module, name):
         path = self._args.file_path
-        own = [key for key, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__]
+        values = vars(module).items()
+        own = [key for key, value in values if isinstance(value, type) and value.__module__ == module.__name__]
         near = loading.nearest(name, own) or (own[0] if len(own) == 1 else None)
         hint = 'did you mean "%s"?' % near if near else "the file defines: %s" % (", ".join(sorted(own)) or "no class")
         return Fail("config", 'Sensor module is missing a class with name "%s" (%s)' % (name, path), path, hint)
@@ -165,6 +167,7 @@ class SensorHost:
         """Wait for what is unanswered, then say why the sensor ends."""
         deadline = self._stop.deadline or threads.monotonic() + DEFAULT_DEADLINE_S
         self._connection.drain(deadline)
+        self._chores.flush(deadline)
         if fail is None:
             return
         print("%s: %s" % (type(fail).__name__, fail.message), file=sys.stderr)
@@ -193,7 +196,9 @@ class SensorHost:
         return self._connection.answer(request_id, error=error)
 
     def _on_rejected(self, pending, error):
-        self._chores.put(self._logs.note, "warning", 'Not dispatching a trigger "%s": %s' % (pending.subject, error))
+        # The host knows of it already; this is for the sensor's log only.
+        message = 'W! Not dispatching a trigger "%s": %s' % (pending.subject, error)
+        self._chores.put(lambda: print(message, file=sys.stderr, flush=True))
 
     def _trigger_event(self, method, trigger):
         if method == "trigger.removed":

@@ -73,10 +73,11 @@ class Mailbox:
         self._gate = Gate()
         self._held = held
         self._items = []
+        self._busy = False
         self._started = False
         self._on_error = on_error
-        self._every_s = None
-        self._beat = None
+        self._every_s = self._beat = self._next_beat = None
+        self._beat_is_new = False
 
     def put(self, function, *args):
         """Have `function(*args)` called on the thread."""
@@ -85,10 +86,16 @@ class Mailbox:
             self._gate.changed()
             self._start()
 
+    def flush(self, deadline):
+        """Wait until everything put so far has been called; False if `deadline` came first."""
+        return self._gate.wait_until(lambda: self._held or not (self._items or self._busy), deadline)
+
     def beat_every(self, every_s, beat):
         """Call `beat()` every `every_s` seconds, on the same thread."""
         with self._gate.lock:
             self._every_s, self._beat = every_s, beat
+            self._next_beat = monotonic() + every_s
+            self._beat_is_new = True
             self._gate.changed()
             self._start()
 
@@ -105,18 +112,22 @@ class Mailbox:
             start(self._run, ())
 
     def _run(self):
-        next_beat = None
         while True:
-            if self._every_s and next_beat is None:
-                next_beat = monotonic() + self._every_s
-            self._gate.wait_until(lambda: self._items, next_beat)
-            if next_beat is not None and monotonic() >= next_beat:
-                next_beat = monotonic() + self._every_s
+            self._gate.wait_until(self._work, self._next_beat)
+            if self._next_beat is not None and monotonic() >= self._next_beat:
+                self._next_beat = monotonic() + self._every_s
                 self._call(self._beat, ())
             with self._gate.lock:
                 items, self._items = self._items, []
+                self._busy = bool(items)
             for function, args in items:
                 self._call(function, args)
+            with self._gate.lock:
+                self._busy = self._beat_is_new = False
+                self._gate.changed()
+
+    def _work(self):
+        return self._items or self._beat_is_new
 
     def _call(self, function, args):
         try:
