@@ -109,7 +109,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
     let name = args.first().map(Path::new).and_then(Path::file_name);
     if name.is_some_and(|name| name == WRAPPER) {
-        return sensor_wrapper::main(args.into_iter().skip(1).collect());
+        let code = sensor_wrapper::main(args.into_iter().skip(1));
+        return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
     match Cli::try_parse_from(args) {
         Ok(cli) => finish(run(cli.command)),

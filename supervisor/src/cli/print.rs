@@ -2,14 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::presets::ASCII_FULL_CONDENSED;
+use comfy_table::{ContentArrangement, LineStyle, Table};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Client;
-
-/// PrettyTable's look: a line above and below the header, one at the end.
-const PRETTY_TABLE: &str = "||--+-++|    ++++++";
 
 /// One line on standard output.
 pub fn line(text: &str) -> anyhow::Result<()> {
@@ -94,7 +92,11 @@ fn chosen(client: &Client, sample: &Value, columns: &[&str]) -> Vec<String> {
 
 fn table(header: &[String]) -> Table {
     let mut table = Table::new();
-    table.load_preset(PRETTY_TABLE).set_header(header);
+    // PrettyTable's look: a line above and below the header, one at the end.
+    let plain = LineStyle::new('+', '-', '+', '+');
+    table
+        .load_style(ASCII_FULL_CONDENSED.header_separator(plain))
+        .set_header(header);
     if io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }

@@ -249,7 +249,7 @@ impl Core {
     }
 
     /// Closes the batch of this step, if there is anything to write or to follow.
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         if self.batch.is_empty() && self.after.is_empty() {
             return;
         }

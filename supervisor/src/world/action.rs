@@ -20,7 +20,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc::Sender;
 
 use super::runners::{self, Ending, Plan};
-use super::spawn::{Order, Wrapper};
+use super::spawn::{self, Order, Wrapper};
 use crate::core::Input;
 use crate::core::effect::RunOrder;
 use crate::core::record::Outcome;
@@ -73,7 +73,7 @@ impl Handle {
             let stdin = pipe::Sender::from_owned_fd(stdin)?;
             tokio::task::spawn_local(feed(stdin, text));
         }
-        let pidfd = Rc::new(AsyncFd::new(child.pidfd)?);
+        let pidfd = Rc::new(spawn::watched(child.pidfd)?);
         let over = Rc::new(Cell::new(false));
         let watched = (Rc::clone(&pidfd), Rc::clone(&over));
         tokio::task::spawn_local(async move {

@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{Sender, UnboundedSender};
 use tokio::sync::oneshot;
 
@@ -210,14 +210,15 @@ impl World {
     /// StackStorm's arguments in StackStorm's order, then ours.
     fn sensor_args(&self, spec: &Sensor) -> Vec<OsString> {
         let parent: Vec<String> = std::env::args().skip(1).collect();
+        let own_pid = i32::try_from(std::process::id()).ok();
         let args = sensor_wrapper::args::SensorArgs {
             pack: spec.pack.clone(),
             file_path: spec.file_path.clone(),
             class_name: spec.class_name.clone(),
             trigger_type_refs: spec.trigger_types.clone(),
-            parent_args: Some(parent),
-            poll_interval: spec.poll_interval,
-            supervisor_pid: Some(std::process::id()),
+            parent_args: serde_json::to_string(&parent).ok(),
+            poll_interval: spec.poll_interval.map(f64::from),
+            supervisor_pid: own_pid,
             python: Some(self.place.python.clone()),
             sdk: Some(self.place.sdk.clone()),
             ..Default::default()
@@ -242,16 +243,15 @@ impl World {
         let Some(pack) = self.catalog.packs.get(&spec.pack) else {
             return Ok(Vec::new());
         };
-        let mut config = json!(pack.config);
         let secrets: Vec<_> = pack
             .secrets
             .iter()
-            .filter_map(|path| Some((path, take(&mut config, path)?)))
+            .filter_map(|path| Some((path, secret(&pack.config, path)?)))
             .collect();
         let folder = self.place.data.join("run").join(&spec.reference);
         paths::private_dir(&folder)?;
         let mut env = Vec::new();
-        let text = config.to_string();
+        let text = json!(pack.public_config()).to_string();
         if text.len() <= CONFIG_IN_ENVIRONMENT {
             env.push(("PETREL_SENSOR_CONFIG".to_owned(), text));
         } else {
@@ -264,7 +264,7 @@ impl World {
             let credentials = folder.join("credentials");
             paths::private_dir(&credentials)?;
             for (path, value) in secrets {
-                let text = crate::core::datastore::stored_text(&value);
+                let text = crate::core::datastore::stored_text(value);
                 std::fs::write(credentials.join(path), text)?;
             }
             let folder = credentials.to_string_lossy().into_owned();
@@ -295,12 +295,10 @@ impl World {
     }
 }
 
-/// Takes the value at a dotted path out of a configuration.
-fn take(config: &mut Value, path: &str) -> Option<Value> {
-    let (parent, last) = match path.rsplit_once('.') {
-        Some((parent, last)) => (format!("/{}", parent.replace('.', "/")), last),
-        None => (String::new(), path),
-    };
-    let parent = config.pointer_mut(&parent)?.as_object_mut()?;
-    parent.remove(last).filter(|value| !value.is_null())
+/// The value at a dotted path of a configuration.
+fn secret<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut names = path.split('.');
+    let first = config.get(names.next()?)?;
+    let value = names.try_fold(first, |value, name| value.get(name))?;
+    Some(value).filter(|value| !value.is_null())
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::spawn::run_python;
-use crate::catalog::{Catalog, Diagnostic, Runner};
+use crate::catalog::{Catalog, Diagnostic, Runner, Severity};
 
 /// The interpreter: as configured, else `python3` of the PATH. A script in its place (pyenv's
 /// shims) is asked once for the real one, for each start through it would cost tens of
@@ -90,10 +90,11 @@ pub fn check(python: &Path, sdk: &Path, catalog: &Catalog) -> anyhow::Result<Vec
 }
 
 fn diagnostic(finding: Finding) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(finding.path, finding.message);
-    diagnostic.line = finding.line;
-    diagnostic.column = finding.column;
-    diagnostic.help = finding.hint;
-    diagnostic.source_line = finding.text;
+    let mut diagnostic = Diagnostic::of_file(Severity::Error, finding.path, finding.message)
+        .maybe_help(finding.hint);
+    diagnostic.place.line = finding.line;
+    diagnostic.place.column = finding.column;
+    diagnostic.place.width = 1;
+    diagnostic.place.source_line = finding.text;
     diagnostic
 }

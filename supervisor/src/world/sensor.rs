@@ -26,7 +26,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::intake::Piece;
-use super::spawn::Child;
+use super::spawn::{self, Child};
 use crate::core::log_line::LogLine;
 use crate::core::notice::Level;
 use crate::core::record::Exit;
@@ -136,7 +136,7 @@ impl Handle {
             let executed = pipe::Receiver::from_owned_fd(executed)?;
             tokio::task::spawn_local(watch_exec(executed, reports.clone()));
         }
-        let pidfd = AsyncFd::new(child.pidfd)?;
+        let pidfd = spawn::watched(child.pidfd)?;
         let watch = watch_end(pidfd, child.pid, Rc::clone(&shared), reports.clone());
         tokio::task::spawn_local(watch);
         Ok(Self {
@@ -359,7 +359,7 @@ async fn watch_end(pidfd: AsyncFd<OwnedFd>, group: Pid, shared: Rc<Shared>, repo
         exit,
         hint: exit
             .code
-            .and_then(sensor_wrapper::explain)
+            .and_then(sensor_wrapper::codes::explain)
             .map(str::to_owned),
         tail,
         luck: luck(),

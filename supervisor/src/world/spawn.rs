@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
 
 /// The name that `petrel` answers to as well.
 pub const WRAPPER: &str = "sensor-wrapper";
@@ -106,6 +107,18 @@ impl Wrapper {
         command.arg0(WRAPPER);
         command
     }
+}
+
+/// A descriptor of a process, to wait on.
+///
+/// # Errors
+/// When it cannot be watched.
+#[expect(
+    deprecated,
+    reason = "sound here: the descriptor is owned and never replaced; the successor is unsafe"
+)]
+pub fn watched(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(pidfd)
 }
 
 /// A pipe whose far end the wrapper inherits and closes by its exec. It is inherited by that child

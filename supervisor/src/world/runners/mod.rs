@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use sensor_wrapper::args::ActionArgs;
 use serde_json::{Map, Value, json};
 
 use super::action::ExitFile;
@@ -129,21 +130,11 @@ pub fn lost(why: &str, now: Wall) -> Outcome {
 
 /// The wrapper's arguments for a command.
 pub fn wrapper_args(plan: &Plan, folder: &Path) -> Vec<OsString> {
-    let mut args: Vec<OsString> = vec!["--action".into()];
-    let mut flag = |name: &str, value: &std::ffi::OsStr| {
-        let mut one = OsString::from(format!("--{name}="));
-        one.push(value);
-        args.push(one);
-    };
-    flag("dir", folder.as_os_str());
-    flag("supervisor-pid", std::process::id().to_string().as_ref());
-    if let Some(cwd) = &plan.cwd {
-        flag("cwd", cwd.as_os_str());
-    }
-    args.push("--".into());
-    args.push(plan.program.clone().into());
-    args.extend(plan.args.iter().cloned());
-    args
+    let own_pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let mut args = ActionArgs::new(folder, own_pid, &plan.program);
+    args.cwd.clone_from(&plan.cwd);
+    args.args.clone_from(&plan.args);
+    args.to_argv()
 }
 
 /// What every action finds in its environment.
