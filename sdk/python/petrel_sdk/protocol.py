@@ -13,6 +13,7 @@ PARSE_ERROR = -32700
 TOO_LARGE = -32003
 
 _MAX_DEPTH = 200
+_LAST_WORDS_CHARS = 10000
 
 
 class Fail(Exception):
@@ -42,7 +43,7 @@ class Fail(Exception):
     def params(self):
         """The parameters of the `fail` notification."""
         optional = {"path": self.path, "hint": self.hint, "retry_after": self.retry_after}
-        params = {"kind": self.kind, "message": self.message}
+        params = {"kind": self.kind, "message": str(self.message)[:_LAST_WORDS_CHARS]}
         params.update((name, value) for name, value in optional.items() if value is not None)
         return params
 

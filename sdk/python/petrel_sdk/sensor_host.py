@@ -32,13 +32,10 @@ class SensorHost:
     def __init__(self, args, read_fd, write_fd):
         self._args = args
         self._folder = loading.pack_dir(args.file_path)
-        self._stop = Stop()
-        self._chores = threads.Mailbox(self._callback_failed)
+        self._stop = Stop(give_up=lambda: process.end(self._finish(None, 0)))
         # Changes that arrive during set-up wait until the sensor knows its first set of triggers.
-        self._callbacks = threads.Mailbox(self._callback_failed, held=True)
-        self._connection = Connection(
-            read_fd, write_fd, self._on_message, self._stop.request, self._on_rejected, self._stop
-        )
+        self._callbacks = threads.Mailbox(self._callback_failed)
+        self._connection = Connection(read_fd, write_fd, self._on_message, self._stop.request, self._on_rejected)
         debug = "--debug" in args.parent_args
         self._logs = Logs(self._connection, "SensorWrapper.%s.%s" % (args.pack, args.class_name), debug)
         self._service = SensorService(self._connection, self._logs, args.pack, args.class_name)
@@ -51,12 +48,7 @@ class SensorHost:
         self._stop.install()
         os.register_at_fork(after_in_child=self._connection.abandon_in_fork)
         self._connection.start()
-        fail, code = self._ending(self._live)
-        self._stop.begin()
-        if self._set_up:
-            self._clean_up()
-        self._last_words(fail)
-        return code
+        return self._finish(*self._ending(self._live))
 
     # -- the parts of a life
 
@@ -69,7 +61,7 @@ class SensorHost:
         for trigger in hello.get("triggers") or []:
             self._trigger_event("trigger.added", trigger)
         self._connection.notify("ready")
-        self._callbacks.release()
+        self._callbacks.open()
         sensor.run()
 
     def _hello(self):
@@ -81,7 +73,7 @@ class SensorHost:
         self._connection.line_bytes = limits.get("line_bytes") or self._connection.line_bytes
         self._service.state = hello.get("state")
         if hello.get("heartbeat_interval"):
-            self._chores.beat_every(hello["heartbeat_interval"], lambda: self._connection.notify("heartbeat"))
+            self._connection.beat_every(hello["heartbeat_interval"])
         return hello
 
     def _load(self, hello):
@@ -157,6 +149,13 @@ class SensorHost:
             loading.print_traceback(error)
             return Fail("bug", loading.describe(error, self._folder)), 1
 
+    def _finish(self, fail, code):
+        self._stop.begin()
+        if self._set_up:
+            self._clean_up()
+        self._last_words(fail)
+        return code
+
     def _clean_up(self):
         try:
             self._sensor.cleanup()
@@ -167,14 +166,10 @@ class SensorHost:
         """Wait for what is unanswered, then say why the sensor ends."""
         deadline = self._stop.deadline or threads.monotonic() + DEFAULT_DEADLINE_S
         self._connection.drain(deadline)
-        self._chores.flush(deadline)
         if fail is None:
             return
-        print("%s: %s" % (type(fail).__name__, fail.message), file=sys.stderr)
-        try:
-            self._connection.notify("fail", fail.params())
-        except Disconnected:
-            return
+        print("E! " + fail.message, file=sys.stderr, flush=True)
+        self._connection.notify("fail", fail.params())
 
     # -- what the host says; called on the reading thread
 
@@ -187,7 +182,7 @@ class SensorHost:
         elif method in _CALLBACKS:
             self._callbacks.put(self._trigger_event, method, params.get("trigger") or {})
         elif message.get("id") is not None:
-            self._chores.put(self._answer, message["id"], method)
+            self._answer(message["id"], method)
 
     def _answer(self, request_id, method):
         if method == "ping":
@@ -195,10 +190,10 @@ class SensorHost:
         error = {"code": protocol.METHOD_NOT_FOUND, "message": "unknown method %s" % method}
         return self._connection.answer(request_id, error=error)
 
-    def _on_rejected(self, pending, error):
+    def _on_rejected(self, subject, error):
         # The host knows of it already; this is for the sensor's log only.
-        message = 'W! Not dispatching a trigger "%s": %s' % (pending.subject, error)
-        self._chores.put(lambda: print(message, file=sys.stderr, flush=True))
+        line = 'W! Not dispatching a trigger "%s": %s\n' % (subject, error)
+        threads.write(2, line.encode("utf-8", "replace"))
 
     def _trigger_event(self, method, trigger):
         if method == "trigger.removed":

@@ -18,8 +18,7 @@ class SensorService:
         self._connection = connection
         self._logs = logs
         self._prefix = "%s.%s:" % (pack, class_name)
-        self._poll_gate = threads.Gate()
-        self._poll_now = False
+        self._poll_now = threads.Switch()
 
     # -- events
 
@@ -129,22 +128,17 @@ class SensorService:
         if _time.sleep is not threads.sleep:
             # The pack works with green threads: they run only while the patched sleep is called.
             return self._rest_green(seconds)
-        deadline = threads.monotonic() + seconds
-        self._poll_gate.wait_until(lambda: self._poll_now, deadline)
-        self._poll_now = False
+        return self._poll_now.wait(threads.monotonic() + seconds)
 
     def _rest_green(self, seconds):
         deadline = threads.monotonic() + seconds
         _time.sleep(0)
-        while not self._poll_now and threads.monotonic() < deadline:
+        while not self._poll_now.wait(0) and threads.monotonic() < deadline:
             _time.sleep(min(1.0, max(0.0, deadline - threads.monotonic())))
-        self._poll_now = False
 
     def poll_now(self):
         """Have the next poll begin at once."""
-        with self._poll_gate.lock:
-            self._poll_now = True
-            self._poll_gate.changed()
+        self._poll_now.on()
 
 
 def _scope(local, scope=SYSTEM_SCOPE):

@@ -12,21 +12,24 @@ from petrel_sdk import threads
 
 _OWN_SIGNAL = getattr(_signal, "SIGRTMAX", None) or _signal.SIGUSR2
 _NUDGE_S = 0.2
+_MAX_EXITS = 3
 # StackStorm's time between SIGTERM and SIGKILL, for a stop that names no deadline.
 DEFAULT_DEADLINE_S = 5.0
 
 
 class Stop:
-    """Asks the main thread to stop, and shields what must not be cut in half.
+    """Asks the main thread to stop, again and again until it does.
 
-    Used as a context manager it puts the stop off until the outermost `with` of the main thread ends.
+    Where the pack swallows SystemExit, as a bare `except:` in a loop does, `give_up()` is called on the main
+    thread; it must end the process.
     """
 
-    def __init__(self):
+    def __init__(self, give_up):
         self.wanted = False
         self.begun = False
         self.deadline = None
-        self._depth = 0
+        self._give_up = give_up
+        self._exits = []
         self._main = threads.ident()
 
     def install(self):
@@ -36,39 +39,35 @@ class Stop:
 
     def request(self, deadline_s=None):
         """Ask for the stop from any thread; returns at once."""
-        if self.wanted:
-            return
-        self._want(deadline_s)
-        threads.start(self._nudge, ())
+        if not self.wanted:
+            self.deadline = threads.monotonic() + (DEFAULT_DEADLINE_S if deadline_s is None else deadline_s)
+            self.wanted = True
+            threads.start(self._nudge, ())
 
     def begin(self):
         """The main thread has left the pack's code: from here on nothing interrupts it."""
         self.begun = True
 
-    def _want(self, deadline_s=None):
-        if not self.wanted:
-            self.deadline = threads.monotonic() + (DEFAULT_DEADLINE_S if deadline_s is None else deadline_s)
-            self.wanted = True
-
     def _nudge(self):
-        # Again and again: a bare `except:` in a pack swallows SystemExit.
         while not self.begun:
             _signal.pthread_kill(self._main, _OWN_SIGNAL)
             threads.sleep(_NUDGE_S)
 
     def _on_signal(self, _number, _frame):
-        self._want()
+        self.request()
         self._leave()
 
     def _leave(self):
-        if self.wanted and not self.begun and self._depth == 0:
-            sys.exit(0)
+        if not self.wanted or self.begun or self._is_leaving():
+            return
+        if len(self._exits) >= _MAX_EXITS:
+            self._give_up()
+        self._exits.append(SystemExit(0))
+        raise self._exits[-1]
 
-    def __enter__(self):
-        if threads.ident() == self._main:
-            self._depth += 1
-
-    def __exit__(self, *_):
-        if threads.ident() == self._main:
-            self._depth -= 1
-            self._leave()
+    def _is_leaving(self):
+        """Whether a SystemExit of ours is on its way up, through the pack's `finally` and `except` blocks."""
+        error = sys.exc_info()[1]
+        while error is not None and error not in self._exits:
+            error = error.__context__
+        return error is not None

@@ -155,6 +155,13 @@ class Host:
         wait_until(lambda: text in self.log(), "%r on standard error" % text)
 
 
+class Ready(Host):
+    """A host whose sensor has come to `ready`."""
+
+    def __enter__(self):
+        return super().__enter__().start()
+
+
 def wait_until(condition, what):
     """Wait for a condition; AssertionError when patience ends."""
     deadline = time.monotonic() + PATIENCE_S
