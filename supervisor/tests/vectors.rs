@@ -3,8 +3,14 @@
 
 use std::path::PathBuf;
 
+use minijinja::value::Serde;
 use petrel_supervisor::catalog::yaml::{self, Data, FaultKind, Node};
+use petrel_supervisor::catalog::{Action, Runner};
+use petrel_supervisor::rules::criteria::{Scope, Test};
+use petrel_supervisor::rules::parameters::Plan;
+use petrel_supervisor::rules::template::Templates;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Cases of a file; none where another folder does not have it.
 fn cases(name: &str) -> Option<Value> {
@@ -144,4 +150,114 @@ fn place(fault: &yaml::Fault, case: &Value) -> Result<(), String> {
             start.line, start.column, fault.message
         )),
     }
+}
+
+#[test]
+fn criteria_vectors() {
+    let Some(all) = cases("criteria.json") else {
+        return;
+    };
+    let now = "2026-11-24T00:00:00Z".parse().unwrap();
+    replay("criteria.json", all.as_array().unwrap(), &[], |case| {
+        let criterion = &case["criterion"];
+        let mut templates = Templates::default();
+        let test = Test::compile(
+            case["key"].as_str().unwrap(),
+            match criterion["type"].as_str() {
+                Some(operator) => operator,
+                None if case["result"] == json!(false) => return Ok(()),
+                None => return Err("no type".into()),
+            },
+            &criterion["pattern"],
+            criterion["condition"].as_str(),
+            &mut templates,
+            &mut |_| {},
+        );
+        let test = test.ok_or("no such operator")?;
+        let roots = [("trigger", &case["payload"])];
+        let outcome = test.judge(&templates, &Scope::new(&roots, Some(now)));
+        let result = match outcome.errors.is_empty() {
+            true => json!(outcome.holds),
+            false => json!("error"),
+        };
+        match result == case["result"] {
+            true => Ok(()),
+            false => Err(format!("{result} {:?}", outcome.errors)),
+        }
+    });
+}
+
+#[test]
+fn params_vectors() {
+    let Some(file) = cases("params.json") else {
+        return;
+    };
+    let jinja = |key: &str| minijinja::Value::from(Serde(&file[key]));
+    let base = BTreeMap::from(
+        ["trigger", "action_context", "config_context"].map(|key| (key.to_owned(), jinja(key))),
+    );
+    replay(
+        "params.json",
+        file["vectors"].as_array().unwrap(),
+        &[],
+        |case| {
+            let mut all_parameters = case["runner_parameters"]
+                .as_object()
+                .cloned()
+                .unwrap_or_default();
+            all_parameters.extend(case["action_parameters"].as_object().unwrap().clone());
+            let action = Action {
+                reference: "p.a".into(),
+                pack: "p".into(),
+                name: "a".into(),
+                description: String::new(),
+                enabled: true,
+                runner: Runner::Noop,
+                runner_type: "noop".into(),
+                entry_point: None,
+                parameters: all_parameters.clone(),
+                all_parameters,
+                metadata_file: String::new(),
+            };
+            let mut templates = Templates::default();
+            let plan = Plan::compile(
+                &action,
+                case["rule_parameters"].as_object().unwrap(),
+                &mut templates,
+                |_, _| {},
+            );
+            let filled = plan.and_then(|plan| plan.fill(&action, &templates, &base));
+            match (filled, case.get("error")) {
+                (Err(_), Some(_)) => Ok(()),
+                (Err(why), None) => Err(why),
+                (Ok(map), None) if Value::Object(map.clone()) == case["result"] => Ok(()),
+                (Ok(map), _) => Err(Value::Object(map).to_string()),
+            }
+        },
+    );
+}
+
+#[test]
+fn templates_vectors() {
+    let Some(file) = cases("templates.json") else {
+        return;
+    };
+    let context = minijinja::Value::from(Serde(&file["context"]));
+    replay(
+        "templates.json",
+        file["vectors"].as_array().unwrap(),
+        &[],
+        |case| {
+            let source = case["template"].as_str().unwrap();
+            let mut templates = Templates::default();
+            let rendered = templates
+                .add(source)
+                .and_then(|()| templates.render(source, &context));
+            match (rendered, case["result"].as_str()) {
+                (Ok(text), Some(wanted)) if text == wanted => Ok(()),
+                (Err(_), None) => Ok(()),
+                (other, _) => Err(format!("{other:?}")),
+            }
+        },
+    );
 }

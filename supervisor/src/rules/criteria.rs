@@ -76,7 +76,7 @@ impl<'v> Scope<'v> {
     pub fn context(&self) -> &Jinja {
         self.context.get_or_init(|| {
             let roots = self.roots.iter();
-            Jinja::from_iter(
+            Jinja::from_pairs(
                 roots.map(|(name, value)| ((*name).to_owned(), Jinja::from(Serde(value)))),
             )
         })

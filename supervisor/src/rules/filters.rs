@@ -1,7 +1,7 @@
 //! The filters that StackStorm adds to Jinja (`st2common/expressions/functions`; st2.md 6.3).
 
 use fancy_regex::{Captures, Regex};
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind};
 
 use super::{python, regex};
@@ -48,11 +48,26 @@ fn to_complex(value: &Value) -> Result<String, Error> {
     Ok(python::dumps(&json(value)?, ", ", ": "))
 }
 
+/// An argument by its place or by its name.
+fn argument<'a, T>(placed: Option<T>, named: &'a Kwargs, name: &'a str) -> Result<Option<T>, Error>
+where
+    T: minijinja::value::ArgType<'a, Output = T>,
+{
+    match placed {
+        Some(value) => Ok(Some(value)),
+        None => named.get::<Option<T>>(name),
+    }
+}
+
 fn to_json_string(
     value: &Value,
     indent: Option<usize>,
-    sorted: Option<bool>,
+    sort_keys: Option<bool>,
+    named: Kwargs,
 ) -> Result<String, Error> {
+    let indent = argument(indent, &named, "indent")?;
+    let sorted = argument(sort_keys, &named, "sort_keys")?;
+    named.assert_all_used()?;
     let mut value = json(value)?;
     if sorted == Some(true) {
         value.sort_all_objects();
@@ -101,7 +116,14 @@ fn dirname(path: &str) -> String {
     }
 }
 
-fn compiled(pattern: &str, anchored: bool, ignore_case: Option<bool>) -> Result<Regex, Error> {
+fn compiled(
+    pattern: &str,
+    anchored: bool,
+    ignore_case: Option<bool>,
+    named: &Kwargs,
+) -> Result<Regex, Error> {
+    let ignore_case = argument(ignore_case, named, "ignorecase")?;
+    named.assert_all_used()?;
     let flags = regex::Flags {
         anchored,
         ignore_case: ignore_case.unwrap_or(false),
@@ -117,13 +139,23 @@ fn subject(value: &Value) -> Result<String, Error> {
     }
 }
 
-fn regex_match(value: &Value, pattern: &str, ignorecase: Option<bool>) -> Result<bool, Error> {
-    let regex = compiled(pattern, true, ignorecase)?;
+fn regex_match(
+    value: &Value,
+    pattern: &str,
+    ignorecase: Option<bool>,
+    named: Kwargs,
+) -> Result<bool, Error> {
+    let regex = compiled(pattern, true, ignorecase, &named)?;
     regex::found(&regex, &subject(value)?).map_err(wrong)
 }
 
-fn regex_search(value: &Value, pattern: &str, ignorecase: Option<bool>) -> Result<bool, Error> {
-    let regex = compiled(pattern, false, ignorecase)?;
+fn regex_search(
+    value: &Value,
+    pattern: &str,
+    ignorecase: Option<bool>,
+    named: Kwargs,
+) -> Result<bool, Error> {
+    let regex = compiled(pattern, false, ignorecase, &named)?;
     regex::found(&regex, &subject(value)?).map_err(wrong)
 }
 
@@ -132,8 +164,9 @@ fn regex_replace(
     pattern: &str,
     replacement: &str,
     ignorecase: Option<bool>,
+    named: Kwargs,
 ) -> Result<String, Error> {
-    let regex = compiled(pattern, false, ignorecase)?;
+    let regex = compiled(pattern, false, ignorecase, &named)?;
     let text = subject(value)?;
     let replaced = regex.try_replacen(&text, 0, |found: &Captures<'_, str>| {
         expand(replacement, found)
@@ -190,8 +223,10 @@ fn regex_substring(
     pattern: &str,
     result_index: Option<i64>,
     ignorecase: Option<bool>,
+    named: Kwargs,
 ) -> Result<Value, Error> {
-    let regex = compiled(pattern, false, ignorecase)?;
+    let wanted = argument(result_index, &named, "result_index")?.unwrap_or(0);
+    let regex = compiled(pattern, false, ignorecase, &named)?;
     let text = subject(value)?;
     let mut all = Vec::new();
     for found in regex.captures_iter(&text) {
@@ -203,7 +238,6 @@ fn regex_substring(
             groups => (1..groups).map(group).collect(),
         });
     }
-    let wanted = result_index.unwrap_or(0);
     let place = if wanted < 0 {
         wanted + all.len() as i64
     } else {

@@ -103,7 +103,7 @@ impl Entry {
         templates: &Templates,
         context: &BTreeMap<String, Jinja>,
     ) -> Result<Value, String> {
-        let context = || Jinja::from_iter(context.iter().map(|(k, v)| (k.clone(), v.clone())));
+        let context = || Jinja::from_pairs(context.iter().map(|(k, v)| (k.clone(), v.clone())));
         let failed = |why| format!("Failed to render parameter \"{}\": {why}", self.name);
         match &self.source {
             Source::Plain(value) => Ok(value.clone()),

@@ -1,10 +1,12 @@
 //! Events of libyaml to a tree of nodes: anchors, merges, tags, duplicate keys and the budget.
 
 use std::collections::HashMap;
+use std::panic::catch_unwind;
 
 use libyaml_safer::{Error, ErrorKind, Event, EventData, Mark as YamlMark, Parser};
 
 use super::node::{Data, Node, python_float};
+use super::padding;
 use super::resolve::{self, YAML};
 use super::{MAX_BYTES, MAX_DEPTH, MAX_EXPANDED, MAX_NODES};
 use crate::catalog::diagnostics::Span;
@@ -78,7 +80,16 @@ pub fn parse(text: &str) -> Result<Parsed, Box<Fault>> {
         let message = format!("larger than {} MiB", MAX_BYTES >> 20);
         return Err(fault(FaultKind::Budget, Span::default(), message));
     }
-    let mut bytes = text.as_bytes();
+    // The scanner stops with a panic at a tag that a comma follows at once, as in `[!a,]`.
+    catch_unwind(|| compose(text)).unwrap_or_else(|_| {
+        let message = "a tag must be followed by a blank";
+        Err(fault(FaultKind::Scanner, lone_tag(text), message))
+    })
+}
+
+fn compose(text: &str) -> Result<Parsed, Box<Fault>> {
+    let padded = padding::padded(text);
+    let mut bytes = padded.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);
     let mut composer = Composer {
@@ -87,6 +98,8 @@ pub fn parse(text: &str) -> Result<Parsed, Box<Fault>> {
         anchors: HashMap::new(),
         remarks: Vec::new(),
         first_fault: None,
+        fault_level: 0,
+        level: 0,
         nodes: 0,
         expanded: 0,
     };
@@ -98,6 +111,25 @@ pub fn parse(text: &str) -> Result<Parsed, Box<Fault>> {
             remarks: composer.remarks,
         }),
     }
+}
+
+/// The first `!tag,` of the text.
+fn lone_tag(text: &str) -> Span {
+    let is_lone = |word: &str| word.contains('!') && word.contains(',');
+    for (at, line) in text.lines().enumerate() {
+        if let Some(word) = line.split_whitespace().find(|word| is_lone(word)) {
+            let before = line.split(word).next().unwrap_or("");
+            let start = Mark {
+                line: at + 1,
+                column: before.chars().count() + 1,
+            };
+            return Span {
+                start,
+                width: word.chars().count(),
+            };
+        }
+    }
+    Span::default()
 }
 
 fn fault(kind: FaultKind, span: Span, message: impl Into<String>) -> Box<Fault> {
@@ -124,6 +156,10 @@ struct Composer<'t> {
     remarks: Vec<Remark>,
     /// The first value that cannot be made; reported when the syntax turns out well.
     first_fault: Option<Box<Fault>>,
+    /// How deep that value stands: PyYAML makes outer values before inner ones.
+    fault_level: usize,
+    /// How deep the value stands that is being read.
+    level: usize,
     nodes: usize,
     expanded: usize,
 }
@@ -185,6 +221,9 @@ impl Composer<'_> {
             _ => FaultKind::Reader,
         };
         let span = match error.problem_mark() {
+            Some(mark) if error.problem().ends_with("end of stream") => {
+                padding::within(self.text, point(mark))
+            }
             Some(mark) => point(mark),
             None => self.first_control_character(),
         };
@@ -225,7 +264,13 @@ impl Composer<'_> {
     /// A value that cannot be made: remembered, and null in its place.
     fn refuse(&mut self, kind: FaultKind, span: Span, message: impl Into<String>) -> Data {
         let found = fault(kind, span, message);
-        self.first_fault.get_or_insert(found);
+        let order = |level: usize, span: Span| (level, span.start.line, span.start.column);
+        let mine = order(self.level, span);
+        let first = self.first_fault.as_ref();
+        if first.is_none_or(|first| mine < order(self.fault_level, first.span)) {
+            self.first_fault = Some(found);
+            self.fault_level = self.level;
+        }
         Data::Null
     }
 
@@ -241,7 +286,8 @@ impl Composer<'_> {
         }
         let (nodes, bytes) = (self.nodes, self.expanded);
         let anchor = self.open_anchor(&event.data, span)?;
-        let key = self.content(event.data, span, depth)?;
+        let data = padding::unpadded(self.text, event.data, event.start_mark, event.end_mark);
+        let key = self.content(data, span, depth)?;
         if let Some(entry) = anchor.and_then(|name| self.anchors.get_mut(&name)) {
             entry.node = Some(key.node.clone());
             entry.nodes = self.nodes - nodes;
@@ -300,7 +346,10 @@ impl Composer<'_> {
                 value,
                 plain_implicit,
                 ..
-            } => self.scalar(tag, value, plain_implicit, span),
+            } => {
+                self.level = depth;
+                self.scalar(tag, value, plain_implicit, span)
+            }
             EventData::SequenceStart { tag, .. } => {
                 let data = self.sequence(tag.as_deref(), span, depth)?;
                 Ok(plain(data, span))
@@ -340,6 +389,9 @@ impl Composer<'_> {
             "null" | "str" | "bool" | "int" | "float" | "timestamp" | "binary" => {
                 match resolve::construct(name, &text) {
                     Ok(data) => data,
+                    Err(message) if name == "binary" => {
+                        self.refuse(FaultKind::Constructor, span, message)
+                    }
                     Err(message) => self.refuse(FaultKind::Value, span, message),
                 }
             }
@@ -375,6 +427,7 @@ impl Composer<'_> {
             let item = self.node(event, depth + 1)?;
             items.push(self.value_of(item));
         }
+        self.level = depth;
         Ok(match short(tag, "seq") {
             "seq" => Data::List(items),
             "omap" | "pairs" => self.pairs(items, at),
@@ -434,7 +487,9 @@ impl Composer<'_> {
                 false => own.push((key.node, value)),
             }
         }
+        self.level = depth + 1;
         let entries = self.unite(merged, own);
+        self.level = depth;
         Ok(match short(tag, "map") {
             "map" => Data::Map(entries),
             "set" => Data::Set(entries.into_iter().map(|(key, _)| key).collect()),

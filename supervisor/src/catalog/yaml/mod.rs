@@ -4,6 +4,7 @@
 mod compose;
 mod errors;
 mod node;
+mod padding;
 mod resolve;
 
 pub use compose::{Fault, FaultKind, Parsed, Remark, parse};

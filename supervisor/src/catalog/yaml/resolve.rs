@@ -96,7 +96,7 @@ fn signed(text: &str) -> (bool, &str) {
 
 fn integer(text: &str) -> Option<Data> {
     let bare = text.replace('_', "");
-    let (negative, digits) = signed(&bare);
+    let (negative, digits) = signed(bare.trim());
     let size = magnitude(digits);
     match size {
         Some(size) => Some(Data::Int(if negative { -size } else { size })),
@@ -212,10 +212,11 @@ fn zone(parts: &Captures<'_, str>, text: &str) -> Option<String> {
     (hours * 60 + minutes < 24 * 60).then(|| format!("{sign}{hours:02}:{minutes:02}"))
 }
 
-/// Base64 as Python's `base64.decodebytes` reads it: foreign characters are skipped.
+/// Base64 as Python's `base64.decodebytes` reads it: foreign characters are skipped, and what
+/// follows the padding as well.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    let (mut bits, mut filled, mut padded) = (0u32, 0, false);
+    let (mut bits, mut place, mut pads) = (0u32, 0, 0);
     for byte in text.bytes() {
         let six = match byte {
             b'A'..=b'Z' => byte - b'A',
@@ -223,20 +224,21 @@ fn base64(text: &str) -> Option<Vec<u8>> {
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
-            b'=' => {
-                padded = true;
+            b'=' if place >= 2 && place + pads == 3 => return Some(bytes),
+            b'=' if place >= 2 => {
+                pads += 1;
                 continue;
             }
             _ => continue,
         };
+        pads = 0;
         bits = bits << 6 | u32::from(six);
-        filled += 6;
-        if filled >= 8 {
-            filled -= 8;
-            bytes.push((bits >> filled) as u8);
+        if place > 0 {
+            bytes.push((bits >> (6 - 2 * place)) as u8);
         }
+        place = (place + 1) % 4;
     }
-    (filled == 0 || padded).then_some(bytes)
+    (place == 0).then_some(bytes)
 }
 
 #[cfg(test)]
