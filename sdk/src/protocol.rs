@@ -7,6 +7,7 @@
 
 mod call;
 mod classify;
+mod from_host;
 mod params;
 mod scan;
 mod wire;
@@ -16,10 +17,11 @@ pub use call::{
     Log, METHODS, Scope,
 };
 pub use classify::{BadMessage, FromSensor, Message, classify};
+pub use from_host::FromHost;
 pub use scan::{MAX_DEPTH, id_in_prefix};
 pub use wire::{
-    Accepted, HelloResult, Limits, PollReason, RpcError, ShutdownReason, ToSensor, Trigger,
-    TriggerChange, Wire, batch_line,
+    Accepted, HelloResult, KvEntry, Limits, PollReason, RpcError, ShutdownReason, ToSensor,
+    Trigger, TriggerChange, Wire, batch_line,
 };
 
 use serde::{Deserialize, Serialize};

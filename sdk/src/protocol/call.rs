@@ -220,17 +220,20 @@ impl Level {
 }
 
 /// `log`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
     /// How grave.
     pub level: Level,
     /// The text; it may hold line ends.
     pub message: String,
     /// Name of the logger.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub logger: Option<String>,
     /// Structured fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Map<String, Value>>,
     /// A traceback that belongs to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub traceback: Option<String>,
 }
 
@@ -258,17 +261,20 @@ impl FailKind {
 }
 
 /// `fail`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fail {
     /// What kind.
     pub kind: FailKind,
     /// What happened.
     pub message: String,
     /// Where in the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Seconds to wait before the next start.
+    #[serde(rename = "retry_after", skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<f64>,
 }
 

@@ -138,6 +138,18 @@ pub struct Accepted {
     pub duplicate: bool,
 }
 
+/// An entry of the answer to `kv.list`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KvEntry {
+    /// The key within the scope.
+    pub key: String,
+    /// The value.
+    pub value: Value,
+    /// When it expires, RFC 3339; `None` for never.
+    #[serde(default)]
+    pub expires: Option<String>,
+}
+
 /// What happened to a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TriggerChange {
