@@ -4,18 +4,21 @@
 //! reader's thread ([`crate::host`]), which never waits for a sender: a sender that waits for room
 //! holds only the lock of senders.
 
+mod datastore;
+mod event;
 mod open;
 
 use std::io::Write;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::protocol::{
-    Accepted, Fail, Id, KvEntry, Level, Limits, Log, PollReason, RpcError, Scope, Trigger,
-    TriggerChange, Wire, code,
+    Accepted, Fail, Id, Level, Limits, Log, PollReason, RpcError, Trigger, TriggerChange, Wire,
+    code,
 };
+pub use event::Event;
 use open::{Open, Slot};
 
 /// Why a request gave nothing.
@@ -32,49 +35,6 @@ pub enum CallError {
 impl From<CallError> for Fail {
     fn from(e: CallError) -> Self {
         Fail::transient(e.to_string())
-    }
-}
-
-/// An event with everything that can go with it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event(Map<String, Value>);
-
-impl Event {
-    /// An event of a trigger type, `pack.name`; the payload must be an object.
-    pub fn new(trigger: &str, payload: Value) -> Self {
-        let mut params = Map::new();
-        params.insert("payload".into(), payload);
-        params.insert("trigger".into(), trigger.into());
-        Self(params)
-    }
-
-    /// With an idempotency key.
-    #[must_use]
-    pub fn id(self, id: &str) -> Self {
-        self.with("id", id.into())
-    }
-
-    /// With the time when it happened, RFC 3339.
-    #[must_use]
-    pub fn time(self, time: &str) -> Self {
-        self.with("time", time.into())
-    }
-
-    /// In the trace of a tag.
-    #[must_use]
-    pub fn trace_tag(self, tag: &str) -> Self {
-        self.with("trace_tag", tag.into())
-    }
-
-    /// With the sensor's new state, stored in the same transaction.
-    #[must_use]
-    pub fn state(self, state: Value) -> Self {
-        self.with("state", state)
-    }
-
-    fn with(mut self, name: &str, value: Value) -> Self {
-        self.0.insert(name.into(), value);
-        self
     }
 }
 
@@ -135,7 +95,7 @@ impl SensorService {
     /// # Errors
     /// As [`Self::dispatch`].
     pub fn send(&self, event: Event) -> Result<(), CallError> {
-        self.begin("dispatch", Value::Object(event.0), Slot::Pipelined)
+        self.begin("dispatch", event.into_params(), Slot::Pipelined)
             .map(drop)
     }
 
@@ -144,7 +104,7 @@ impl SensorService {
     /// # Errors
     /// When the host refuses it, or is gone before it answers.
     pub fn send_and_wait(&self, event: Event) -> Result<Accepted, CallError> {
-        let result = self.call("dispatch", Value::Object(event.0))?;
+        let result = self.call("dispatch", event.into_params())?;
         parsed(result)
     }
 
@@ -173,53 +133,6 @@ impl SensorService {
     /// When the host is gone.
     pub fn set_state(&self, state: Value) -> Result<(), CallError> {
         self.notify("state.set", json!({"state": state}))
-    }
-
-    /// A value of the datastore; `None` if there is none, or if it is `null`.
-    ///
-    /// # Errors
-    /// When the host refuses, or is gone.
-    pub fn kv_get(&self, scope: Scope, key: &str) -> Result<Option<Value>, CallError> {
-        let value = self.call("kv.get", json!({"key": key, "scope": scope}))?;
-        Ok(Some(value).filter(|v| !v.is_null()))
-    }
-
-    /// Stores a value, after every event before it. `ttl` in seconds.
-    ///
-    /// # Errors
-    /// When the host refuses, or is gone.
-    pub fn kv_set(
-        &self,
-        scope: Scope,
-        key: &str,
-        value: Value,
-        ttl: Option<f64>,
-    ) -> Result<(), CallError> {
-        self.flush()?;
-        let mut params = json!({"key": key, "scope": scope, "value": value});
-        if let Some(ttl) = ttl {
-            params["ttl"] = json!(ttl);
-        }
-        self.call("kv.set", params).map(drop)
-    }
-
-    /// Deletes a value, after every event before; says whether there was one.
-    ///
-    /// # Errors
-    /// When the host refuses, or is gone.
-    pub fn kv_delete(&self, scope: Scope, key: &str) -> Result<bool, CallError> {
-        self.flush()?;
-        let was = self.call("kv.delete", json!({"key": key, "scope": scope}))?;
-        Ok(was != Value::Bool(false))
-    }
-
-    /// The entries whose key begins with `prefix`.
-    ///
-    /// # Errors
-    /// When the host refuses, or is gone.
-    pub fn kv_list(&self, scope: Scope, prefix: &str) -> Result<Vec<KvEntry>, CallError> {
-        let result = self.call("kv.list", json!({"prefix": prefix, "scope": scope}))?;
-        parsed(result)
     }
 
     /// A log record.
