@@ -53,8 +53,14 @@ def _handler(logs):
         """Makes a log notification of a record."""
 
         def createLock(self):
-            # The connection has a lock of its own; this one would be patched by eventlet.
+            # One write is whole without it, and eventlet would patch it.
             self.lock = None
+
+        def handle(self, record):
+            kept = self.filter(record)
+            if kept:
+                self.emit(record if kept is True else kept)
+            return kept
 
         def emit(self, record):
             try:

@@ -1,5 +1,6 @@
 """The process that hosts a pack's code: its standard streams and its end."""
 
+import atexit
 import os
 import sys
 
@@ -39,8 +40,6 @@ def end(code):
     Threads that the pack left behind are not waited for: under StackStorm they are green threads, and end
     with the process.
     """
-    import atexit
-
     try:
         atexit._run_exitfuncs()
         sys.stdout.flush()

@@ -127,7 +127,7 @@ def plain(value, depth=0):
 
 def _plain_key(key):
     if isinstance(key, str):
-        return str(key)
+        return str.__str__(key)
     converted = plain(key)
     if isinstance(converted, str):
         return converted
@@ -145,9 +145,10 @@ def _substitute(value):
             return getattr(value, method)()
     if type(type(value)).__name__ in ("EnumMeta", "EnumType"):
         return value.value
-    for base in (str, int):
-        if isinstance(value, base):
-            return base(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
     if callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__"):
         return {key: value[key] for key in value.keys()}
     # A generator is left alone: reading it here would take its items away from the pack.

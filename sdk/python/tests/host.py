@@ -97,10 +97,10 @@ class Host:
         """Answer a request of the sensor."""
         self.say({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
-    def refuse(self, message, code=-32001, text="refused", **data):
+    def refuse(self, request, code=-32001, text="refused", **data):
         """Answer a request of the sensor with an error."""
         error = {"code": code, "message": text, "data": data}
-        self.say({"jsonrpc": "2.0", "id": message["id"], "error": error})
+        self.say({"jsonrpc": "2.0", "id": request["id"], "error": error})
 
     def readable(self, timeout=0):
         """Whether the sensor has written something that is not read yet."""
