@@ -16,7 +16,7 @@ use nix::sys::signalfd::SignalFd;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{ActionArgs, ExecArgs};
-use crate::child::{self, Await, End, Running, Start};
+use crate::child::{self, Ask, Await, End, Running, Start};
 use crate::codes;
 use crate::failure::{Failure, Outcome};
 use crate::host;
@@ -154,8 +154,8 @@ impl Action<'_> {
         if err {
             self.err.pump();
         }
-        if signal && child::stop_came(&self.signals) {
-            self.ask_to_stop(running);
+        if signal && let Some(ask) = child::stop_came(&self.signals) {
+            self.stop(ask, running);
         }
         self.kill_if_due(running);
         Ok(ended)
@@ -168,12 +168,16 @@ impl Action<'_> {
         }
     }
 
-    fn ask_to_stop(&mut self, running: &Running) {
-        if self.stop == Stop::No {
-            running.signal_group(Signal::SIGTERM);
-            // A stopped process would not hear it.
-            running.signal_group(Signal::SIGCONT);
-            self.stop = Stop::Asked(sys::now() + Duration::from_secs_f64(self.args.grace_s));
+    fn stop(&mut self, ask: Ask, running: &Running) {
+        match (ask, self.stop) {
+            (_, Stop::Killed) | (Ask::Politely, Stop::Asked(_)) => {}
+            (Ask::AtOnce, _) => self.stop = Stop::Asked(sys::now()),
+            (Ask::Politely, Stop::No) => {
+                running.signal_group(Signal::SIGTERM);
+                // A stopped process would not hear it.
+                running.signal_group(Signal::SIGCONT);
+                self.stop = Stop::Asked(sys::now() + Duration::from_secs_f64(self.args.grace_s));
+            }
         }
     }
 

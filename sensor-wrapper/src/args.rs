@@ -67,6 +67,8 @@ pub struct SensorArgs {
     pub command: bool,
     /// The soft limit of open files to restore.
     pub nofile: Option<u64>,
+    /// A descriptor that is to stay open until the exec: its reader then knows of it.
+    pub exec_fd: Option<i32>,
 }
 
 /// An action.
@@ -172,6 +174,7 @@ impl SensorArgs {
         options.add("python", self.python.as_ref());
         options.add("sdk", self.sdk.as_ref());
         options.add("nofile", self.nofile.map(|n| n.to_string()));
+        options.add("exec-fd", self.exec_fd.map(|n| n.to_string()));
         if self.command {
             options.0.push("--command".into());
         }
@@ -199,7 +202,7 @@ impl SensorArgs {
 
     fn parse(mut given: Given) -> Outcome<Self> {
         let known = "pack file-path class-name trigger-type-refs parent-args poll-interval \
-                     supervisor-pid python sdk nofile";
+                     supervisor-pid python sdk nofile exec-fd";
         given.only(known)?;
         given.no_program()?;
         let args = Self {
@@ -214,6 +217,7 @@ impl SensorArgs {
             sdk: given.last("sdk").map(PathBuf::from),
             command: given.has("--command"),
             nofile: number("nofile", given.last("nofile"))?,
+            exec_fd: number("exec-fd", given.last("exec-fd"))?,
         };
         match args.command && args.poll_interval.is_none() {
             true => Err(usage("--command needs --poll-interval")),

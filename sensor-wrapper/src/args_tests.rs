@@ -126,12 +126,12 @@ prop_compose! {
         parent_args in opt(Just("[\"--debug\", 1]".to_owned())),
         poll_interval in opt(0.0..3.2e9),
         supervisor_pid in opt(any::<i32>()), python in opt(path()), sdk in opt(path()),
-        command in any::<bool>(), nofile in opt(any::<u64>()),
+        command in any::<bool>(), nofile in opt(any::<u64>()), exec_fd in opt(any::<i32>()),
     ) -> SensorArgs {
         let command = command && poll_interval.is_some();
         SensorArgs {
             pack, file_path, class_name, trigger_type_refs, parent_args, poll_interval,
-            supervisor_pid, python, sdk, command, nofile,
+            supervisor_pid, python, sdk, command, nofile, exec_fd,
         }
     }
 }

@@ -149,7 +149,12 @@ impl Running {
 /// a clean mask from std.
 pub(crate) fn catch_stop() -> Outcome<SignalFd> {
     let mut stop = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ] {
         stop.add(signal);
     }
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
@@ -158,11 +163,24 @@ pub(crate) fn catch_stop() -> Outcome<SignalFd> {
         .map_err(|e| Failure::system(codes::SIGNALS, "signals", "TERM", &e.into()))
 }
 
-/// Whether a stop signal came since the last call.
-pub(crate) fn stop_came(signals: &SignalFd) -> bool {
-    let mut came = false;
-    while let Ok(Some(_)) = signals.read_signal() {
-        came = true;
+/// How a stop is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ask {
+    /// TERM, INT or HUP: the program has its grace.
+    Politely,
+    /// QUIT: it has none.
+    AtOnce,
+}
+
+/// The most urgent stop signal that came since the last call.
+pub(crate) fn stop_came(signals: &SignalFd) -> Option<Ask> {
+    let mut came = None;
+    while let Ok(Some(signal)) = signals.read_signal() {
+        let ask = match signal.ssi_signo == Signal::SIGQUIT as u32 {
+            true => Ask::AtOnce,
+            false => Ask::Politely,
+        };
+        came = came.max(Some(ask));
     }
     came
 }

@@ -25,7 +25,7 @@ const CONFIG: i32 = 78;
 pub(crate) fn run(args: SensorArgs) -> Outcome<i32> {
     let args = args.absolute();
     let supervisor = args.supervisor_pid.unwrap_or_else(sys::parent);
-    let steps = isolation::steps(supervisor, args.nofile);
+    let steps = isolation::steps(supervisor, args.nofile, None);
     steps.into_iter().try_for_each(sys::perform)?;
     sys::check_file(&args.file_path)?;
     let signals = child::catch_stop()?;
@@ -97,7 +97,7 @@ fn wait(signals: &SignalFd, on: Await<'_>, timeout: Option<Duration>) -> Outcome
         on,
     ];
     let [signal, hang_up, on] = child::wait(on, timeout)?;
-    Ok([hang_up || signal && child::stop_came(signals), on])
+    Ok([hang_up || signal && child::stop_came(signals).is_some(), on])
 }
 
 fn start(args: &SensorArgs) -> Outcome<Running> {

@@ -20,17 +20,17 @@ pub enum Step {
     NoCore,
     /// The soft limit of open files, as it was before the supervisor raised its own.
     OpenFiles(u64),
-    /// Nothing inherited above standard error.
-    CloseDescriptors,
+    /// Nothing inherited above standard error; this one, if any, stays open until the exec.
+    CloseDescriptors(Option<i32>),
     /// No signal blocked or ignored.
     ResetSignals,
 }
 
 /// The steps of `sandbox.profile: standard`. The process group was made by whoever spawned us.
-pub fn steps(parent: i32, nofile: Option<u64>) -> Vec<Step> {
+pub fn steps(parent: i32, nofile: Option<u64>, exec_fd: Option<i32>) -> Vec<Step> {
     let mut steps = vec![Step::DieWithParent, Step::ParentIs(parent), Step::NoCore];
     steps.extend(nofile.map(Step::OpenFiles));
-    steps.extend([Step::CloseDescriptors, Step::ResetSignals]);
+    steps.extend([Step::CloseDescriptors(exec_fd), Step::ResetSignals]);
     steps
 }
 
@@ -39,7 +39,7 @@ pub fn parent_steps(parent: i32) -> Vec<Step> {
     vec![
         Step::HearParentDie,
         Step::ParentIs(parent),
-        Step::CloseDescriptors,
+        Step::CloseDescriptors(None),
         // An ignored signal could not be waited for, and ignored children reap themselves.
         Step::ResetSignals,
     ]
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn the_parent_is_checked_right_after_the_signal_is_set() {
-        let all = steps(7, Some(1024));
+        let all = steps(7, Some(1024), None);
         assert_eq!(all[..2], [Step::DieWithParent, Step::ParentIs(7)]);
         assert!(all.contains(&Step::OpenFiles(1024)));
-        assert_eq!(steps(7, None).len(), all.len() - 1);
+        assert_eq!(steps(7, None, None).len(), all.len() - 1);
     }
 
     #[test]

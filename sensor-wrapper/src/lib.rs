@@ -61,7 +61,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Outcome<i32> {
 fn become_sensor(args: SensorArgs) -> Outcome<i32> {
     let args = args.absolute();
     let supervisor = args.supervisor_pid.unwrap_or_else(sys::parent);
-    isolate(&isolation::steps(supervisor, args.nofile))?;
+    isolate(&isolation::steps(supervisor, args.nofile, args.exec_fd))?;
     let program = sensor_program(&args)?;
     let scrubbed = isolation::scrubbed(std::env::vars_os().map(|(name, _)| name));
     Err(sys::exec(&program, &scrubbed))
@@ -69,7 +69,7 @@ fn become_sensor(args: SensorArgs) -> Outcome<i32> {
 
 /// The last link of an action's chain. A failure also goes to the file named by the parent.
 fn become_program(args: ExecArgs) -> Outcome<i32> {
-    let failure = match isolate(&isolation::steps(args.supervisor_pid, None)) {
+    let failure = match isolate(&isolation::steps(args.supervisor_pid, None, None)) {
         // The parent has already removed what must not be inherited.
         Ok(()) => sys::exec(&Program::plain(args.program, args.args, args.cwd), &[]),
         Err(failure) => failure,

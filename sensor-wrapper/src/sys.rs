@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +30,7 @@ pub(crate) fn perform(step: Step) -> Outcome<()> {
         Step::ParentIs(pid) => parent_is(pid),
         Step::NoCore => soft_limit(Resource::RLIMIT_CORE, "core", 0),
         Step::OpenFiles(soft) => soft_limit(Resource::RLIMIT_NOFILE, "nofile", soft),
-        Step::CloseDescriptors => close_descriptors(),
+        Step::CloseDescriptors(exec_fd) => close_descriptors(exec_fd),
         Step::ResetSignals => reset_signals(),
     }
 }
@@ -86,17 +87,18 @@ fn soft_limit(resource: Resource, name: &str, soft: u64) -> Outcome<()> {
 
 /// Closes what lies above standard error. Nothing of ours is open yet, so this is what
 /// close-on-exec would do, without a descriptor's number made into an object.
-fn close_descriptors() -> Outcome<()> {
+fn close_descriptors(exec_fd: Option<i32>) -> Outcome<()> {
     let folder = "/proc/self/fd";
     let failed = |e: &io::Error| {
         let hint = "is /proc mounted?";
         Failure::system(codes::DESCRIPTORS, "descriptors", folder, e).hint(hint)
     };
+    let kept = exec_fd.map(reopened).transpose().map_err(|e| failed(&e))?;
     let names = fs::read_dir(folder).map_err(|e| failed(&e))?;
     let open: Vec<i32> = names
         .filter_map(|name| name.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    for descriptor in open.into_iter().filter(|d| *d > 2) {
+    for descriptor in open.into_iter().filter(|d| *d > 2 && Some(*d) != kept) {
         match close(descriptor) {
             // The folder itself was in the list and is closed by now.
             Ok(()) | Err(Errno::EBADF) => {}
@@ -104,6 +106,12 @@ fn close_descriptors() -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+/// The same pipe under another number that closes by itself at the exec.
+fn reopened(descriptor: i32) -> io::Result<i32> {
+    let path = format!("/proc/self/fd/{descriptor}");
+    Ok(fs::File::options().write(true).open(path)?.into_raw_fd())
 }
 
 /// Unblocks every signal, and puts a handler in the place of every ignored one: at exec a handled

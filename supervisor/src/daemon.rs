@@ -217,7 +217,12 @@ impl Daemon {
         let mut waiting = VecDeque::from([Input::Begin]);
         loop {
             if self.take(&mut waiting) {
-                stream::show(&Notice::new(Level::Info, "petrel.stop", "", "all is at rest"));
+                stream::show(&Notice::new(
+                    Level::Info,
+                    "petrel.stop",
+                    "",
+                    "all is at rest",
+                ));
                 return Ok(());
             }
             match self.wait().await {
@@ -280,10 +285,7 @@ impl Daemon {
     fn stop(&mut self) -> Input {
         self.stops += 1;
         let (text, input) = match self.stops {
-            1 => (
-                "stopping; once more stops everything at once",
-                Input::Stop,
-            ),
+            1 => ("stopping; once more stops everything at once", Input::Stop),
             _ => ("stopping at once", Input::StopNow),
         };
         stream::show(&Notice::new(Level::Info, "petrel.stop", "", text));
@@ -314,8 +316,9 @@ impl Daemon {
         let now = clock::now();
         let view = |reference: &str| self.core.sensor_view(reference, now.mono, now.wall);
         match reference {
-            Some(reference) => view(&reference)
-                .ok_or_else(|| format!("Sensor \"{reference}\" is not found.")),
+            Some(reference) => {
+                view(&reference).ok_or_else(|| format!("Sensor \"{reference}\" is not found."))
+            }
             None => Ok(self
                 .world
                 .catalog

@@ -261,11 +261,7 @@ fn timeout(parameters: &Map<String, Value>) -> Duration {
 }
 
 /// StackStorm's result of an action that took too long: the same members, and an error.
-fn mark_timeout(
-    outcome: &mut Outcome,
-    execution: &Execution,
-    catalog: &crate::catalog::Catalog,
-) {
+fn mark_timeout(outcome: &mut Outcome, execution: &Execution, catalog: &crate::catalog::Catalog) {
     let limit = catalog.actions.get(&execution.action).map(|action| {
         timeout(&parameters::with_defaults(action, &execution.parameters)).as_secs_f64()
     });
@@ -318,8 +314,7 @@ fn ended_notice(execution: &Execution, outcome: &Outcome) -> Notice {
         text.push_str(": ");
         text.push_str(&why);
     }
-    Notice::new(level, "execution.ended", &execution.action, text)
-        .execution(execution.id())
+    Notice::new(level, "execution.ended", &execution.action, text).execution(execution.id())
 }
 
 /// The most telling line of a failed result.

@@ -74,10 +74,7 @@ fn no_delay_means_at_once() {
     let (mut life, mut now) = (Lifecycle::new(0), SECOND);
     life.step(Event::Start, now, &policy);
     for _ in 0..1000 {
-        assert_eq!(
-            crash_and_wait(&mut life, &mut now, &policy),
-            Duration::ZERO
-        );
+        assert_eq!(crash_and_wait(&mut life, &mut now, &policy), Duration::ZERO);
     }
     assert_eq!(life.generation, 1001);
 }

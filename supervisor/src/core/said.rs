@@ -131,9 +131,9 @@ impl Core {
         if slot.life.generation != generation {
             return;
         }
-        let uptime = slot.started.map_or(0.0, |at| {
-            now.mono.saturating_sub(at).as_secs_f64()
-        });
+        let uptime = slot
+            .started
+            .map_or(0.0, |at| now.mono.saturating_sub(at).as_secs_f64());
         let wanted = slot.life.desired == super::lifecycle::Desired::Up;
         let reason = slot.last_words.take().or(hint).or_else(|| last_line(tail));
         slot.memory.last_exit = Some(LastExit {
@@ -187,9 +187,10 @@ impl Core {
 
     fn what_next(&self, sensor: SensorIx) -> String {
         let slot = &self.sensors[sensor.0];
-        let wait = slot.life.deadline().map_or(0.0, |at| {
-            at.saturating_sub(self.now.mono).as_secs_f64()
-        });
+        let wait = slot
+            .life
+            .deadline()
+            .map_or(0.0, |at| at.saturating_sub(self.now.mono).as_secs_f64());
         let count = slot.memory.restarts + 1;
         match slot.life.state {
             State::Backoff { .. } => format!("next start in {wait:.1} s (restart {count})"),
@@ -295,8 +296,7 @@ impl Core {
         }
         let id = event.id();
         let shown: String = event.payload.chars().take(PAYLOAD_SHOWN).collect();
-        let mut notices =
-            vec![Notice::new(Level::Info, "event", &event.trigger, shown).event(&id)];
+        let mut notices = vec![Notice::new(Level::Info, "event", &event.trigger, shown).event(&id)];
         for failed in &judged.judgement.failed {
             let text = format!("could not be applied: {}", failed.reason);
             let rule = &failed.rule.reference;
@@ -358,7 +358,12 @@ impl Core {
     ) {
         let subject = self.sensors[sensor.0].spec.reference.clone();
         let text = format!("a message that cannot be used: {}", error.message);
-        self.notify(Notice::new(Level::Warning, "sensor.protocol", subject, text));
+        self.notify(Notice::new(
+            Level::Warning,
+            "sensor.protocol",
+            subject,
+            text,
+        ));
         if let Some(reply) = reply {
             self.answer_error(sensor, generation, &reply, error);
         }
@@ -399,7 +404,11 @@ impl Core {
         let reference = self.sensors[sensor.0].spec.reference.clone();
         let now = self.now.wall;
         match call {
-            Call::KvGet(KvGet { key, scope, decrypt }) => {
+            Call::KvGet(KvGet {
+                key,
+                scope,
+                decrypt,
+            }) => {
                 no_crypto(decrypt)?;
                 let key = Scope::from(scope).full_key(&reference, &key);
                 Ok((json!(self.store.get(&key, now)), None))
@@ -470,24 +479,12 @@ impl Core {
         self.send_answer(sensor, generation, reply.batch, line);
     }
 
-    fn answer_error(
-        &mut self,
-        sensor: SensorIx,
-        generation: u64,
-        reply: &Reply,
-        error: RpcError,
-    ) {
+    fn answer_error(&mut self, sensor: SensorIx, generation: u64, reply: &Reply, error: RpcError) {
         let line = Wire::error(reply.id.clone(), error).to_line();
         self.send_answer(sensor, generation, reply.batch, line);
     }
 
-    fn send_answer(
-        &mut self,
-        sensor: SensorIx,
-        generation: u64,
-        batch: Option<u64>,
-        line: String,
-    ) {
+    fn send_answer(&mut self, sensor: SensorIx, generation: u64, batch: Option<u64>, line: String) {
         let whole = match batch {
             None => Some(line),
             Some(number) => self.sensors[sensor.0]
@@ -529,7 +526,9 @@ fn slot_generation(slot: &super::sensor::Slot) -> u64 {
 
 /// Programs that our hosts run always say `hello`.
 fn speaks_by_its_host(spec: &crate::catalog::Sensor) -> bool {
-    spec.file_path.extension().is_some_and(|ending| ending == "py")
+    spec.file_path
+        .extension()
+        .is_some_and(|ending| ending == "py")
 }
 
 fn datastore_error(reason: String) -> RpcError {

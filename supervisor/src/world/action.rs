@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::rc::Rc;
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use serde::Deserialize;
+use sensor_wrapper::action::{EXIT, Exit, STARTED};
 use tokio::io::AsyncWriteExt;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
@@ -84,17 +84,14 @@ impl Handle {
         Ok(Self { pidfd, over })
     }
 
-    /// Asks the wrapper to end its program: it sends SIGTERM, and SIGKILL after the grace; asked a
-    /// second time, SIGKILL at once.
+    /// Asks the wrapper to end its program: by SIGTERM and, after its grace, SIGKILL; or at once.
     pub fn stop(&self, now: bool) {
         if self.over.get() {
             return;
         }
-        let times = if now { 2 } else { 1 };
-        for _ in 0..times {
-            // It may be gone already; then its end is reported by its watcher.
-            let _ = pidfd_send_signal(self.pidfd.get_ref(), Signal::TERM);
-        }
+        let signal = if now { Signal::QUIT } else { Signal::TERM };
+        // It may be gone already; then its end is reported by its watcher.
+        let _ = pidfd_send_signal(self.pidfd.get_ref(), signal);
     }
 }
 
@@ -141,8 +138,8 @@ fn outcome(order: &RunOrder, folder: &Path) -> Outcome {
 
 /// What a wrapper left of an execution, if it wrote down the end.
 pub fn read(folder: &Path) -> Option<Ending> {
-    let text = fs::read(folder.join("exit.json")).ok()?;
-    let exit: ExitFile = serde_json::from_slice(&text).ok()?;
+    let text = fs::read(folder.join(EXIT)).ok()?;
+    let exit: Exit = serde_json::from_slice(&text).ok()?;
     let output = |name| {
         let bytes = fs::read(folder.join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -163,7 +160,7 @@ pub const RESULT: &str = "result.json";
 
 /// Whether the wrapper began the program.
 pub fn began(folder: &Path) -> bool {
-    folder.join("started").exists()
+    folder.join(STARTED).exists()
 }
 
 /// Removes the folder of an execution; a failure only leaves rubbish, which the next start removes.
@@ -173,36 +170,4 @@ pub fn remove(folder: &Path) {
     {
         tracing::warn!("failed to remove {}: {error}", folder.display());
     }
-}
-
-/// `exit.json`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ExitFile {
-    /// Exit code.
-    pub code: Option<i32>,
-    /// Signal.
-    pub signal: Option<i32>,
-    /// Seconds since 1970.
-    pub started: f64,
-    /// Seconds since 1970.
-    pub ended: f64,
-    /// It was told to stop.
-    pub stopped: bool,
-    /// The supervisor ended under it.
-    pub orphaned: bool,
-    /// The program could not be started.
-    pub error: Option<StartError>,
-}
-
-/// Why a program could not be started.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StartError {
-    /// What failed.
-    pub step: String,
-    /// On what.
-    pub target: String,
-    /// The system's error number.
-    pub errno: i32,
-    /// What to do.
-    pub hint: Option<String>,
 }

@@ -88,10 +88,7 @@ mod tests {
         let hash = folder_hash(data);
         let value = marker(data, Marked::Action, "17");
         let environment = format!("A=1\0{MARKER}={value}\0B=2\0");
-        assert_eq!(
-            marked(environment.as_bytes(), &hash),
-            Some(Marked::Action)
-        );
+        assert_eq!(marked(environment.as_bytes(), &hash), Some(Marked::Action));
         let other = folder_hash(Path::new("/other/data"));
         assert_eq!(marked(environment.as_bytes(), &other), None);
     }

@@ -69,7 +69,10 @@ pub fn sweep(data: &Path, keep: &[Recovered]) {
         return;
     };
     for entry in entries.flatten() {
-        let seq = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let seq = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
         let kept = keep.iter().any(|one| Some(one.execution.seq) == seq);
         if !kept {
             action::remove(&entry.path());

@@ -5,7 +5,7 @@
 //! to itself, and so the fast path of the standard library (no copy of our memory) is kept.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,6 +88,9 @@ impl Wrapper {
             .stderr(order.stderr)
             .process_group(0);
         let exec = order.watch_exec.then(exec_pipe).transpose()?;
+        if let Some((_, theirs)) = &exec {
+            command.arg(format!("--exec-fd={}", theirs.as_raw_fd()));
+        }
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;

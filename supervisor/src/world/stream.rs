@@ -105,7 +105,11 @@ where
             (true, Level::INFO) => Style::new(),
             (true, _) => Style::new().dimmed(),
         };
-        let kind = if line.kind.is_empty() { "petrel" } else { &line.kind };
+        let kind = if line.kind.is_empty() {
+            "petrel"
+        } else {
+            &line.kind
+        };
         write!(writer, "{time} {style}{kind:<16}{style:#}")?;
         if !line.subject.is_empty() {
             write!(writer, " {}", line.subject)?;

@@ -33,10 +33,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/triggerinstances", get(events))
         .route("/v1/triggerinstances/{id}", get(event))
         .route("/v1/keys", get(keys))
-        .route(
-            "/v1/keys/{name}",
-            get(key).put(set_key).delete(delete_key),
-        )
+        .route("/v1/keys/{name}", get(key).put(set_key).delete(delete_key))
         .fallback(nowhere)
         .with_state(shared)
 }
@@ -96,7 +93,10 @@ fn cut(rows: Vec<Value>, list: &List) -> Response {
 }
 
 async fn nowhere() -> Fault {
-    Fault(StatusCode::NOT_FOUND, "there is nothing at this path".into())
+    Fault(
+        StatusCode::NOT_FOUND,
+        "there is nothing at this path".into(),
+    )
 }
 
 async fn packs(State(shared): State<Shared>, Query(list): Query<List>) -> Response {

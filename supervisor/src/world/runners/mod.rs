@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use sensor_wrapper::args::ActionArgs;
 use serde_json::{Map, Value, json};
 
-use super::action::ExitFile;
 use crate::catalog::Runner;
 use crate::core::clock::Wall;
 use crate::core::effect::RunOrder;
 use crate::core::record::{Outcome, Status};
+use sensor_wrapper::action::Exit;
 
 /// What runners need to know of the place they run in.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub enum Planned {
 #[derive(Debug)]
 pub struct Ending {
     /// `exit.json`.
-    pub exit: ExitFile,
+    pub exit: Exit,
     /// What it printed, bounded.
     pub stdout: String,
     /// What it logged, bounded.
@@ -90,11 +90,7 @@ pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
         Wall::from_seconds(exit.ended),
     );
     if let Some(error) = &exit.error {
-        let hint = error.hint.as_deref().unwrap_or_default();
-        let why = format!(
-            "failed to {} {} (errno {}); {hint}",
-            error.step, error.target, error.errno
-        );
+        let why = format!("failed to start it: {error}");
         return Outcome {
             started: Some(started),
             ..crate::core::executions::failed(why, ended)
@@ -106,7 +102,7 @@ pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
         Runner::Noop => (true, Value::Null),
     };
     let status = match ok {
-        _ if exit.orphaned || exit.stopped => Status::Abandoned,
+        _ if exit.stopped => Status::Abandoned,
         true => Status::Succeeded,
         false => Status::Failed,
     };
@@ -147,7 +143,10 @@ fn environment(order: &RunOrder, place: &Place) -> BTreeMap<String, String> {
         (super::procfs::MARKER, marker),
         ("PETREL_EXECUTION_ID", id.clone()),
         ("PETREL_SOCKET", text(&place.socket)),
-        ("PETREL_RESULT_FILE", text(&folder.join(super::action::RESULT))),
+        (
+            "PETREL_RESULT_FILE",
+            text(&folder.join(super::action::RESULT)),
+        ),
         ("ST2_ACTION_PACK_NAME", order.action.pack.clone()),
         ("ST2_ACTION_EXECUTION_ID", id),
         ("ST2_ACTION_DEBUG", "False".to_owned()),

@@ -76,9 +76,7 @@ fn message(order: &RunOrder) -> String {
     let parameters: serde_json::Map<String, Value> = order
         .parameters
         .iter()
-        .filter(|(name, _)| {
-            own.contains_key(*name) || !RUNNER_PARAMETERS.contains(&name.as_str())
-        })
+        .filter(|(name, _)| own.contains_key(*name) || !RUNNER_PARAMETERS.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let message = json!({
