@@ -4,6 +4,7 @@
 pub mod cast;
 mod compile;
 pub mod criteria;
+mod dates;
 mod engine;
 pub mod filters;
 pub mod literal;

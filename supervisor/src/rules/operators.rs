@@ -4,10 +4,9 @@ use std::cmp::Ordering;
 
 use fancy_regex::Regex;
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::dates;
 use super::python::{compare, contains, equal, type_name};
 use super::regex::{self, Flags};
 
@@ -211,25 +210,8 @@ fn text(value: &Value) -> Result<&str, String> {
 /// Seconds that have passed since a date; negative for one to come.
 fn age(value: &Value, now: Option<Timestamp>) -> Result<f64, String> {
     let now = now.ok_or("the time of the event is not known")?;
-    let written = text(value)?;
-    let then = date(written).ok_or_else(|| format!("\"{written}\" is not a date"))?;
+    let then = dates::parse(value, now)?;
     Ok((now.as_nanosecond() - then.as_nanosecond()) as f64 / 1e9)
-}
-
-/// ISO 8601; what names no zone is UTC.
-fn date(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(time);
-    }
-    let civil = text.parse::<DateTime>().ok().or_else(|| {
-        let date = text.parse::<Date>().ok()?;
-        Some(date.to_datetime(jiff::civil::Time::midnight()))
-    })?;
-    civil
-        .to_zoned(TimeZone::UTC)
-        .ok()
-        .map(|zoned| zoned.timestamp())
 }
 
 fn seconds(pattern: &Value) -> Result<f64, String> {
