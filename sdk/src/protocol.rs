@@ -7,8 +7,11 @@
 
 mod call;
 mod classify;
+mod from_host;
 mod params;
+mod read;
 mod scan;
+mod told;
 mod wire;
 
 pub use call::{
@@ -16,11 +19,12 @@ pub use call::{
     Log, METHODS, Scope,
 };
 pub use classify::{BadMessage, FromSensor, Message, classify};
+pub use from_host::FromHost;
 pub use scan::{MAX_DEPTH, id_in_prefix};
-pub use wire::{
-    Accepted, HelloResult, Limits, PollReason, RpcError, ShutdownReason, ToSensor, Trigger,
-    TriggerChange, Wire, batch_line,
+pub use told::{
+    Accepted, HelloResult, KvEntry, Limits, PollReason, ShutdownReason, Trigger, TriggerChange,
 };
+pub use wire::{RpcError, ToSensor, Wire, batch_line};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,2 +1,5 @@
-//! w
-fn main() {}
+//! `sensor-wrapper`: see the library.
+
+fn main() {
+    std::process::exit(sensor_wrapper::main(std::env::args_os().skip(1)));
+}

@@ -10,8 +10,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::call::{Call, METHODS, call};
+use super::call::{Call, METHODS};
 use super::params::{ParamError, Params};
+use super::read::call;
 use super::scan::{MAX_DEPTH, id_in_prefix, too_deep};
 use super::wire::{RpcError, Wire};
 use super::{Id, code};

@@ -1,7 +1,21 @@
 //! Packs and `petrel.yaml` as data: everything here is a pure function of file contents.
 
+mod action_file;
+pub mod build;
+pub mod diagnostics;
+pub mod fields;
+pub mod knobs;
+mod manifest;
 pub mod model;
 pub mod policy;
+mod rule_file;
+pub mod runners;
 pub mod schema;
+mod sensor_file;
+pub mod sources;
+pub mod yaml;
 
+pub use build::{Built, build, check_schemas};
+pub use diagnostics::{Diagnostic, Severity};
 pub use model::*;
+pub use sources::{EntryPoint, PackSource, SourceFile, Sources};

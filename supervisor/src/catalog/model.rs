@@ -21,6 +21,8 @@ pub struct Catalog {
     pub rules: BTreeMap<String, Arc<Rule>>,
     /// By `pack.action_name`.
     pub actions: BTreeMap<String, Arc<Action>>,
+    /// Actions that are described and cannot be used, by reference, and why.
+    pub left_out: BTreeMap<String, String>,
 }
 
 /// A pack: `pack.yaml` and its configuration.
@@ -184,6 +186,10 @@ pub struct RuleSource {
     pub trigger: Mark,
     /// Of `action.ref`.
     pub action: Mark,
+    /// Of the keys of `action.parameters`.
+    pub parameters: BTreeMap<String, Mark>,
+    /// The text of the file, for quoting a line of it.
+    pub text: Arc<str>,
 }
 
 /// What runs an action.

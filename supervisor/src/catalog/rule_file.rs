@@ -1,0 +1,198 @@
+//! `rules/*.yaml`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::diagnostics::{Diagnostic, Severity, Span};
+use super::fields::Fields;
+use super::model::{Criterion, Mark, Rule, RuleKind, RuleSource};
+use super::sensor_file::own_pack;
+use super::sources::SourceFile;
+use super::yaml::Node;
+
+const KEYS: &[&str] = &[
+    "name",
+    "pack",
+    "description",
+    "enabled",
+    "type",
+    "trigger",
+    "criteria",
+    "action",
+    "tags",
+    "context",
+    "id",
+    "ref",
+    "uid",
+    "metadata_file",
+];
+
+/// Reads one rule, and where its name stands.
+pub fn rule(pack: &str, file: &SourceFile, out: &mut Vec<Diagnostic>) -> Option<(Rule, Span)> {
+    let mut fields = Fields::of(file.document.as_ref()?, file, "a rule", out)?;
+    fields.only(KEYS, Severity::Warning, "a rule");
+    own_pack(&mut fields, pack);
+    let name = fields.required_text("name", "the rule");
+    let mut rule = Rule {
+        reference: String::new(),
+        pack: pack.to_owned(),
+        name: String::new(),
+        description: fields.text("description"),
+        enabled: fields.flag("enabled", false),
+        kind: kind(&mut fields),
+        trigger_type: String::new(),
+        trigger_parameters: Default::default(),
+        criteria: criteria(&mut fields),
+        action: String::new(),
+        parameters: Default::default(),
+        version: String::new(),
+        metadata_file: file.relative.clone(),
+        source: RuleSource {
+            file: file.shown.clone(),
+            text: Arc::clone(&file.text),
+            ..RuleSource::default()
+        },
+    };
+    trigger(&mut fields, &mut rule);
+    action(&mut fields, &mut rule);
+    let (name, span) = name?;
+    rule.reference = format!("{pack}.{name}");
+    rule.name = name;
+    rule.version = version(&rule);
+    (!fields.faulty).then_some((rule, span))
+}
+
+/// `type: {ref: backstop}`; the short `type: backstop`, which StackStorm refuses, means the same.
+fn kind(fields: &mut Fields<'_, '_>) -> RuleKind {
+    let Some(node) = fields.get("type") else {
+        return RuleKind::Standard;
+    };
+    let written = node.get("ref").unwrap_or(node);
+    match written.as_text() {
+        Some("standard") => RuleKind::Standard,
+        Some("backstop") => RuleKind::Backstop,
+        _ => {
+            let help = Some("write  type: {ref: standard}  or  type: {ref: backstop}".to_owned());
+            fields.error(written.span, "unknown type of rule", help);
+            RuleKind::Standard
+        }
+    }
+}
+
+/// The map under a key that must be there. Text in its place is told how to be written.
+fn part<'a>(fields: &mut Fields<'a, '_>, key: &str, inner: &str) -> Option<&'a Node> {
+    let Some(node) = fields.get(key) else {
+        fields.missing(key, "the rule");
+        return None;
+    };
+    if let Some(text) = node.as_text() {
+        let message = format!("\"{key}\" must be a map");
+        fields.error(
+            node.span,
+            message,
+            Some(format!("write  {key}: {{{inner}: {text}}}")),
+        );
+        return None;
+    }
+    fields.map(key)
+}
+
+fn trigger(fields: &mut Fields<'_, '_>, rule: &mut Rule) {
+    let Some(node) = part(fields, "trigger", "type") else {
+        return;
+    };
+    let Some(mut inner) = Fields::of(node, fields.file, "\"trigger\"", fields.out) else {
+        return;
+    };
+    if let Some((text, span)) = inner.required_text("type", "\"trigger\"") {
+        rule.trigger_type = text;
+        rule.source.trigger = span.start;
+    }
+    rule.trigger_parameters = inner.object("parameters");
+    fields.faulty |= inner.faulty;
+}
+
+fn action(fields: &mut Fields<'_, '_>, rule: &mut Rule) {
+    let Some(node) = part(fields, "action", "ref") else {
+        return;
+    };
+    let Some(mut inner) = Fields::of(node, fields.file, "\"action\"", fields.out) else {
+        return;
+    };
+    inner.only(&["ref", "parameters"], Severity::Warning, "\"action\"");
+    if let Some((text, span)) = inner.required_text("ref", "\"action\"") {
+        rule.action = text;
+        rule.source.action = span.start;
+    }
+    if let Some(map) = inner.map("parameters") {
+        for (key, _) in map.as_map().unwrap_or_default() {
+            let name = key.scalar_text().unwrap_or_default();
+            rule.source.parameters.insert(name, key.span.start);
+        }
+    }
+    rule.parameters = inner.object("parameters");
+    fields.faulty |= inner.faulty;
+}
+
+fn criteria(fields: &mut Fields<'_, '_>) -> Vec<Criterion> {
+    let Some(map) = fields.map("criteria") else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (key, value) in map.as_map().unwrap_or_default() {
+        let name = key.scalar_text().unwrap_or_else(|| "null".into());
+        let Some(mut inner) = Fields::of(value, fields.file, "a criterion", fields.out) else {
+            fields.faulty = true;
+            continue;
+        };
+        all.extend(criterion(&mut inner, name, key.span.start));
+        fields.faulty |= inner.faulty;
+    }
+    all
+}
+
+fn criterion(fields: &mut Fields<'_, '_>, key: String, mark: Mark) -> Option<Criterion> {
+    fields.only(
+        &["type", "pattern", "condition"],
+        Severity::Warning,
+        "a criterion",
+    );
+    let (operator, span) = fields.required_text("type", &format!("the criterion \"{key}\""))?;
+    let condition = fields.text("condition");
+    let pattern = fields
+        .node
+        .get("pattern")
+        .map_or(Value::Null, Node::to_json);
+    let free = ["exists", "nexists"].contains(&operator.to_lowercase().as_str());
+    if pattern.is_null() && !free {
+        let message = format!("the criterion \"{key}\" has no \"pattern\", so it cannot hold");
+        fields.error(span, message, Some("add  pattern: …".into()));
+    }
+    Some(Criterion {
+        key,
+        operator,
+        pattern,
+        condition: (!condition.is_empty()).then_some(condition),
+        mark,
+        operator_mark: span.start,
+    })
+}
+
+/// Equal for rules that do the same: a hash of all that decides it, in a canonical form.
+fn version(rule: &Rule) -> String {
+    let criteria: Vec<Value> = rule
+        .criteria
+        .iter()
+        .map(|c| json!([c.key, c.operator, c.pattern, c.condition]))
+        .collect();
+    let text = json!([
+        rule.kind == RuleKind::Backstop,
+        rule.trigger_type,
+        rule.trigger_parameters,
+        criteria,
+        rule.action,
+        rule.parameters,
+    ]);
+    blake3::hash(text.to_string().as_bytes()).to_hex()[..16].to_owned()
+}

@@ -1,0 +1,137 @@
+//! What runs actions, and the parameters that each kind brings along (StackStorm's
+//! `contrib/runners/*/runner.yaml`; reference st2.md 7.2).
+
+use serde_json::{Map, Value, json};
+
+use super::model::Runner;
+
+/// What a `runner_type` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Run here.
+    Supported(Runner),
+    /// A runner of StackStorm that this version does not have.
+    NotYet,
+    /// Nobody's.
+    Unknown,
+}
+
+/// Names of the runners of this version, those of StackStorm before 0.9 last.
+pub const SUPPORTED: &[&str] = &[
+    "python-script",
+    "local-shell-cmd",
+    "noop",
+    "run-python",
+    "run-local",
+];
+
+const NOT_YET: &[&str] = &[
+    "local-shell-script",
+    "remote-shell-cmd",
+    "remote-shell-script",
+    "http-request",
+    "announcement",
+    "action-chain",
+    "orquesta",
+    "orchestra",
+    "inquirer",
+    "winrm-cmd",
+    "winrm-ps-cmd",
+    "winrm-ps-script",
+    "run-local-script",
+    "run-remote",
+    "run-remote-script",
+    "http-runner",
+    "mistral-v2",
+    "cloudslang",
+    "windows-cmd",
+    "windows-script",
+];
+
+/// Looks a `runner_type` up.
+pub fn known(name: &str) -> Known {
+    match name {
+        "python-script" | "run-python" => Known::Supported(Runner::PythonScript),
+        "local-shell-cmd" | "run-local" => Known::Supported(Runner::LocalShellCmd),
+        "noop" => Known::Supported(Runner::Noop),
+        _ if NOT_YET.contains(&name) => Known::NotYet,
+        _ => Known::Unknown,
+    }
+}
+
+/// Every name that StackStorm knows, for hints.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SUPPORTED.iter().chain(NOT_YET).copied()
+}
+
+/// The schemas of a runner's own parameters, in StackStorm's order.
+pub fn parameters(runner: Runner) -> Map<String, Value> {
+    let schemas = match runner {
+        Runner::PythonScript => python_script(),
+        Runner::LocalShellCmd => local_shell_cmd(),
+        Runner::Noop => json!({}),
+    };
+    match schemas {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn python_script() -> Value {
+    json!({
+        "debug": {"type": "boolean", "default": false},
+        "content_version": {"type": "string"},
+        "env": {"type": "object"},
+        "timeout": {"type": "integer", "default": 600},
+        "log_level": {
+            "type": "string",
+            "default": "DEBUG",
+            "enum": ["AUDIT", "CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"],
+        },
+    })
+}
+
+fn local_shell_cmd() -> Value {
+    json!({
+        "cmd": {"type": "string"},
+        "cwd": {"type": "string"},
+        "env": {"type": "object"},
+        "kwarg_op": {"type": "string", "default": "--"},
+        "sudo": {"type": "boolean", "default": false},
+        "sudo_password": {"type": "string", "secret": true, "default": null},
+        "timeout": {"type": "integer", "default": 60},
+    })
+}
+
+/// The runner's parameters with the action's own laid over them, key by key of each schema.
+pub fn overlay(runner: Runner, own: &Map<String, Value>) -> Map<String, Value> {
+    let mut all = parameters(runner);
+    for (name, schema) in own {
+        match (all.get_mut(name), schema) {
+            (Some(Value::Object(base)), Value::Object(over)) => base.extend(over.clone()),
+            _ => drop(all.insert(name.clone(), schema.clone())),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_names_mean_the_same() {
+        assert_eq!(known("run-python"), known("python-script"));
+        assert_eq!(known("run-local"), Known::Supported(Runner::LocalShellCmd));
+        assert_eq!(known("orquesta"), Known::NotYet);
+        assert_eq!(known("run-pyton"), Known::Unknown);
+    }
+
+    #[test]
+    fn an_action_overrides_parts_of_the_runners_parameter() {
+        let own = json!({"timeout": {"default": 5}, "x": {"type": "string"}});
+        let all = overlay(Runner::PythonScript, own.as_object().unwrap());
+        assert_eq!(all["timeout"], json!({"type": "integer", "default": 5}));
+        assert_eq!(all.keys().last().unwrap(), "x");
+    }
+}

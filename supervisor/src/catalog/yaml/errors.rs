@@ -1,0 +1,157 @@
+//! Faults of YAML in the words of a person who wants to mend the file.
+
+use super::compose::{Fault, FaultKind, Remark};
+use crate::catalog::diagnostics::{Diagnostic, Span};
+use crate::catalog::sources::SourceFile;
+
+/// The diagnostic of a file that is not a YAML document.
+pub fn explain(file: &SourceFile, fault: &Fault) -> Diagnostic {
+    let line = file.line(fault.span.start.line).unwrap_or("");
+    let (message, help) = match unquoted_template(line) {
+        Some(template) if fault.kind != FaultKind::Budget => (
+            "a template must stand in quotes: YAML takes {{ }} without them for a map".to_owned(),
+            Some(format!("write \"{template}\"")),
+        ),
+        _ => (message(fault, line), help(fault, line)),
+    };
+    let diagnostic = Diagnostic::error(file, fault.span, message).maybe_help(help);
+    match &fault.context {
+        Some((context, span)) if span.start.line != fault.span.start.line => {
+            diagnostic.with_related(file, *span, context)
+        }
+        _ => diagnostic,
+    }
+}
+
+/// The warnings of a file that is valid and has something odd in it.
+pub fn remarks(file: &SourceFile, remarks: &[Remark]) -> Vec<Diagnostic> {
+    remarks
+        .iter()
+        .map(|remark| explain_remark(file, remark))
+        .collect()
+}
+
+fn explain_remark(file: &SourceFile, remark: &Remark) -> Diagnostic {
+    match remark {
+        Remark::Duplicate { key, first, second } => {
+            let message = format!("the key \"{key}\" appears twice, only the last one counts");
+            Diagnostic::warning(file, *second, message)
+                .label("second, counts")
+                .with_related(file, *first, "first, ignored")
+                .help(format!(
+                    "remove one of them; in criteria, tell them apart by a tag: {key}#1 and {key}#2"
+                ))
+        }
+        Remark::Rounded(span) => {
+            Diagnostic::warning(file, *span, "this number is too large to be kept exactly")
+                .help("put it in quotes if it is a name and not a quantity")
+        }
+    }
+}
+
+fn message(fault: &Fault, line: &str) -> String {
+    let at = character(line, fault.span);
+    match (fault.kind, fault.message.as_str(), at) {
+        (FaultKind::Scanner, _, Some('\t')) => "a tab cannot indent YAML".to_owned(),
+        (FaultKind::Scanner, "found character that cannot start any token", Some(c)) => {
+            format!("a value cannot begin with {c:?} unless it is quoted")
+        }
+        (FaultKind::Scanner, "mapping values are not allowed in this context", _) => {
+            "a colon makes a key here, where no key can stand".to_owned()
+        }
+        (FaultKind::Reader, ..) => "a control character, which YAML does not allow".to_owned(),
+        (FaultKind::Scanner | FaultKind::Parser, problem, _) => match &fault.context {
+            Some((context, _)) => format!("not valid YAML: {problem} {context}"),
+            None => format!("not valid YAML: {problem}"),
+        },
+        (_, problem, _) => problem.to_owned(),
+    }
+}
+
+fn help(fault: &Fault, line: &str) -> Option<String> {
+    let at = character(line, fault.span);
+    Some(match (fault.kind, fault.message.as_str(), at) {
+        (FaultKind::Scanner, _, Some('\t')) => "indent with spaces".to_owned(),
+        (FaultKind::Scanner, "found character that cannot start any token", _) => {
+            format!("put the value in quotes: {}", quoted(line, fault.span))
+        }
+        (FaultKind::Scanner, "mapping values are not allowed in this context", _) => {
+            "put text with a colon in quotes, or indent this line like its neighbours".to_owned()
+        }
+        (FaultKind::Scanner, _, Some('*')) | (FaultKind::Composer, _, Some('*')) => {
+            format!(
+                "text that begins with * needs quotes: {}",
+                quoted(line, fault.span)
+            )
+        }
+        (FaultKind::Scanner, ..) if line.contains(": *") || line.contains("- *") => {
+            "text that begins with * needs quotes".to_owned()
+        }
+        (FaultKind::Parser, ..) if fault.context.is_some() => {
+            "check the indentation of this line and the brackets and quotes before it".to_owned()
+        }
+        (FaultKind::Composer, "a second document begins here", _) => {
+            "a pack file holds one document: remove the second ---".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+fn character(line: &str, span: Span) -> Option<char> {
+    line.chars().nth(span.start.column.checked_sub(1)?)
+}
+
+/// The rest of the line from the fault on, in quotes.
+fn quoted(line: &str, span: Span) -> String {
+    let rest: String = line.chars().skip(span.start.column - 1).collect();
+    format!("'{}'", rest.trim_end().replace('\'', "''"))
+}
+
+/// The template on a line whose value begins with `{{` or `{%` outside quotes.
+fn unquoted_template(line: &str) -> Option<&str> {
+    let value = ["{{", "{%"]
+        .iter()
+        .filter_map(|open| line.find(open))
+        .min()?;
+    let before = line[..value].trim_end();
+    let starts = before.is_empty() || before.ends_with([':', '-', ',', '[', '?']);
+    starts.then(|| line[value..].trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::sources::SourceFile;
+
+    fn shown(text: &str) -> String {
+        let file = SourceFile::new("r.yaml", "r.yaml", text);
+        let all: Vec<_> = file.diagnostics.iter().map(|d| d.render(false)).collect();
+        all.join("\n")
+    }
+
+    #[test]
+    fn an_unquoted_template_is_told_to_be_quoted() {
+        let shown = shown("action:\n  text: {{ trigger.x }}\n");
+        assert!(shown.contains("r.yaml:2:10"), "{shown}");
+        assert!(shown.contains("write \"{{ trigger.x }}\""), "{shown}");
+    }
+
+    #[test]
+    fn a_tab_and_a_percent_sign_are_named() {
+        assert!(shown("a: 1\n\tb: 2").contains("indent with spaces"));
+        assert!(shown("a: %x").contains("'%x'"), "{}", shown("a: %x"));
+        assert!(
+            shown("minute: */5").contains("needs quotes"),
+            "{}",
+            shown("minute: */5")
+        );
+    }
+
+    #[test]
+    fn a_duplicate_key_shows_both_places() {
+        let shown = shown("a: 1\nb: 2\na: 3\n");
+        assert!(
+            shown.contains("first, ignored") && shown.contains("second, counts"),
+            "{shown}"
+        );
+    }
+}

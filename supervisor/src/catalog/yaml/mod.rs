@@ -1,0 +1,20 @@
+//! YAML as StackStorm reads it: PyYAML's safe loader, that is YAML 1.1, with the place of every
+//! node, duplicate keys noticed, and a budget that a hostile file cannot exceed.
+
+mod compose;
+mod errors;
+mod node;
+mod resolve;
+
+pub use compose::{Fault, FaultKind, Parsed, Remark, parse};
+pub use errors::{explain, remarks};
+pub use node::{Data, Node, python_float};
+
+/// Largest file, bytes.
+pub const MAX_BYTES: usize = 4 << 20;
+/// Most nodes, aliases expanded.
+pub const MAX_NODES: usize = 250_000;
+/// Deepest nesting.
+pub const MAX_DEPTH: usize = 100;
+/// Most bytes of scalars, aliases expanded.
+pub const MAX_EXPANDED: usize = 16 << 20;

@@ -1,0 +1,214 @@
+//! What is listed and got alike: trigger types, rules, actions, executions, events.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::client::{self, escaped};
+use super::{Client, print};
+
+/// A kind of thing: its path in the API and its columns.
+#[derive(Debug)]
+pub struct Noun {
+    path: &'static str,
+    plural: &'static str,
+    columns: &'static [&'static str],
+    properties: &'static [&'static str],
+    /// The parameter that narrows a list to one reference.
+    of: &'static str,
+}
+
+/// Sensors; only their lists are printed here.
+pub const SENSORS: Noun = Noun {
+    path: "/v1/sensortypes",
+    plural: "sensors",
+    columns: &["ref", "pack", "description", "enabled"],
+    properties: &[],
+    of: "",
+};
+
+/// Trigger types.
+pub const TRIGGERS: Noun = Noun {
+    path: "/v1/triggertypes",
+    plural: "triggers",
+    columns: &["ref", "pack", "description"],
+    properties: &[],
+    of: "",
+};
+
+/// Rules.
+pub const RULES: Noun = Noun {
+    path: "/v1/rules",
+    plural: "rules",
+    columns: &["ref", "pack", "description", "enabled"],
+    properties: &[],
+    of: "",
+};
+
+/// Actions.
+pub const ACTIONS: Noun = Noun {
+    path: "/v1/actions",
+    plural: "actions",
+    columns: &["ref", "pack", "description"],
+    properties: &[],
+    of: "",
+};
+
+/// Executions.
+pub const EXECUTIONS: Noun = Noun {
+    path: "/v1/executions",
+    plural: "executions",
+    columns: &[
+        "id",
+        "action.ref",
+        "context.user",
+        "status",
+        "start_timestamp",
+        "end_timestamp",
+    ],
+    properties: &[
+        "id",
+        "action.ref",
+        "context.user",
+        "rule.ref",
+        "trigger_instance.id",
+        "parameters",
+        "status",
+        "start_timestamp",
+        "end_timestamp",
+        "result",
+    ],
+    of: "action",
+};
+
+/// Events.
+pub const EVENTS: Noun = Noun {
+    path: "/v1/triggerinstances",
+    plural: "events",
+    columns: &["id", "trigger", "occurrence_time", "status"],
+    properties: &[
+        "id",
+        "trigger",
+        "sensor",
+        "occurrence_time",
+        "trace_tag",
+        "status",
+        "payload",
+        "rules",
+    ],
+    of: "trigger",
+};
+
+/// Commands of what packs bring.
+#[derive(Debug, Subcommand)]
+pub enum Listed {
+    /// List them.
+    List(List),
+}
+
+/// Commands of what the journal keeps.
+#[derive(Debug, Subcommand)]
+pub enum Recorded {
+    /// List the newest.
+    List(Newest),
+    /// Show one.
+    Get(Get),
+}
+
+/// Narrows a list of what packs bring.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only of this pack
+    #[arg(short, long)]
+    pack: Option<String>,
+    /// At most so many
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<u32>,
+    #[command(flatten)]
+    client: Client,
+}
+
+/// Narrows a list of what the journal keeps.
+#[derive(Debug, Args)]
+pub struct Newest {
+    /// At most so many
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    limit: u32,
+    /// Only of this action, or of this trigger
+    #[arg(long, value_name = "REF")]
+    of: Option<String>,
+    /// Only executions with this status
+    #[arg(long)]
+    status: Option<String>,
+    #[command(flatten)]
+    client: Client,
+}
+
+/// Names one thing.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// Its id
+    id: String,
+    #[command(flatten)]
+    client: Client,
+}
+
+impl Listed {
+    /// Prints it.
+    pub fn run(self, noun: &Noun) -> anyhow::Result<ExitCode> {
+        let Self::List(list) = self;
+        list.run(noun)
+    }
+}
+
+impl List {
+    /// Prints it.
+    pub fn run(self, noun: &Noun) -> anyhow::Result<ExitCode> {
+        let limit = self.limit.map(|limit| limit.to_string());
+        let query = [("pack", self.pack), ("limit", limit)];
+        show(noun, &self.client, query)
+    }
+}
+
+impl Recorded {
+    /// Prints it.
+    pub fn run(self, noun: &Noun) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::List(newest) => {
+                let limit = Some(newest.limit.to_string());
+                let query = [
+                    ("limit", limit),
+                    (noun.of, newest.of),
+                    ("status", newest.status),
+                ];
+                show(noun, &newest.client, query)
+            }
+            Self::Get(get) => {
+                let path = format!("{}/{}", noun.path, escaped(&get.id));
+                let answer = client::get(get.client.data.clone(), &path)?;
+                print::one(&get.client, &answer.body, noun.properties)?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn show<const N: usize>(
+    noun: &Noun,
+    client: &Client,
+    query: [(&str, Option<String>); N],
+) -> anyhow::Result<ExitCode> {
+    let query: Vec<String> = query
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escaped(&value?))))
+        .collect();
+    let path = format!("{}?{}", noun.path, query.join("&"));
+    let answer = client::get(client.data.clone(), &path)?;
+    print::list(client, &answer.body, noun.columns)?;
+    let shown = answer.body.as_array().map_or(0, Vec::len) as u64;
+    if let Some(total) = answer.total.filter(|total| *total > shown) {
+        let plural = noun.plural;
+        eprintln!("Note: {shown} of {total} {plural} are shown; --limit N shows more.");
+    }
+    Ok(ExitCode::SUCCESS)
+}

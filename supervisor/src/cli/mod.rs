@@ -1,0 +1,150 @@
+//! The `petrel` command. One file per noun; [`print`] alone knows tables, JSON and YAML.
+//!
+//! All but `run` and `check` are clients of the API.
+
+mod check;
+mod client;
+mod lists;
+mod print;
+mod run;
+mod sensor;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::world::paths::Given;
+use crate::world::spawn::WRAPPER;
+
+/// Looks after sensors, and runs actions on what they see: StackStorm's packs, without StackStorm.
+#[derive(Debug, Parser)]
+#[command(name = "petrel", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the packs: sensors, rules, actions.
+    Run(run::Run),
+    /// Say all that is wrong with packs, without running them.
+    Check(check::Check),
+    /// Sensors, and how they are.
+    #[command(subcommand)]
+    Sensor(sensor::Command),
+    /// Trigger types.
+    #[command(subcommand)]
+    Trigger(lists::Listed),
+    /// Rules.
+    #[command(subcommand)]
+    Rule(lists::Listed),
+    /// Actions.
+    #[command(subcommand)]
+    Action(lists::Listed),
+    /// Executions of actions.
+    #[command(subcommand)]
+    Execution(lists::Recorded),
+    /// Events that sensors reported.
+    #[command(subcommand)]
+    Event(lists::Recorded),
+}
+
+/// Where things lie; each also from the environment.
+#[derive(Clone, Debug, Args)]
+struct Folders {
+    /// Folder of packs, or a pack; may be given several times [default: ./packs, else
+    /// /opt/stackstorm/packs]
+    #[arg(long, value_name = "DIR", env = "PETREL_PACKS", value_delimiter = ':')]
+    packs: Vec<PathBuf>,
+    /// Folder of <pack>.yaml [default: configs beside the packs]
+    #[arg(long, value_name = "DIR", env = "PETREL_CONFIGS")]
+    configs: Option<PathBuf>,
+    /// Folder of the journal [default: $XDG_STATE_HOME/petrel; for root /var/lib/petrel]
+    #[arg(long, value_name = "DIR", env = "PETREL_DATA")]
+    data: Option<PathBuf>,
+    /// The configuration [default: ./petrel.yaml, else /etc/petrel/petrel.yaml, if there]
+    #[arg(long, value_name = "FILE", env = "PETREL_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl From<Folders> for Given {
+    fn from(folders: Folders) -> Self {
+        Self {
+            packs: folders.packs,
+            configs: folders.configs,
+            data: folders.data,
+            config: folders.config,
+        }
+    }
+}
+
+/// Which supervisor to ask, and how to print its answer.
+#[derive(Clone, Debug, Args)]
+struct Client {
+    /// Folder of the journal of the supervisor to ask
+    #[arg(long, value_name = "DIR", env = "PETREL_DATA", global = true)]
+    data: Option<PathBuf>,
+    /// Print JSON
+    #[arg(short, long, global = true)]
+    json: bool,
+    /// Print YAML
+    #[arg(short, long, global = true, conflicts_with = "json")]
+    yaml: bool,
+    /// Columns to print, dotted for what lies inside; `all` for everything
+    #[arg(short, long, value_name = "NAME", num_args = 1.., global = true)]
+    attr: Vec<String>,
+}
+
+/// Exit code for wrong usage, as clap has it.
+const USAGE: u8 = 2;
+
+/// Exit code when no supervisor answers.
+const UNREACHABLE: u8 = 3;
+
+/// Runs the command line; the name in `args` decides who we are.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.collect();
+    let name = args.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == WRAPPER) {
+        let code = sensor_wrapper::main(args.into_iter().skip(1));
+        return ExitCode::from(u8::try_from(code).unwrap_or(1));
+    }
+    match Cli::try_parse_from(args) {
+        Ok(cli) => finish(run(cli.command)),
+        Err(error) => {
+            // Help and version are "errors" that belong on standard output; clap knows.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(run) => run.run(),
+        Command::Check(check) => check.run(),
+        Command::Sensor(command) => command.run(),
+        Command::Trigger(list) => list.run(&lists::TRIGGERS),
+        Command::Rule(list) => list.run(&lists::RULES),
+        Command::Action(list) => list.run(&lists::ACTIONS),
+        Command::Execution(list) => list.run(&lists::EXECUTIONS),
+        Command::Event(list) => list.run(&lists::EVENTS),
+    }
+}
+
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    let Err(error) = result else {
+        return result.unwrap_or(ExitCode::FAILURE);
+    };
+    if print::is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error:#}");
+    match error.downcast_ref::<client::Unreachable>() {
+        Some(_) => ExitCode::from(UNREACHABLE),
+        None => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,207 @@
+//! `petrel.yaml`: as written, with all its faults at once.
+
+use std::path::PathBuf;
+
+use globset::{Glob, GlobMatcher};
+
+use crate::catalog::diagnostics::{Diagnostic, Severity};
+use crate::catalog::fields::Fields;
+use crate::catalog::knobs::{SECTIONS, Written, count};
+use crate::catalog::schema::Validation;
+use crate::catalog::sources::SourceFile;
+use crate::catalog::yaml::Node;
+
+/// What `petrel.yaml` says; [`Settings::default`] is what holds without one.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `defaults:`, below what sensors say of themselves.
+    pub defaults: Written,
+    /// `sensors:`, above it, in written order: of two globs that name a knob, the later one wins.
+    pub sensors: Vec<SensorSettings>,
+    /// `payload_validation`.
+    pub payload_validation: Validation,
+    /// `actions:`.
+    pub actions: ActionSettings,
+    /// `python`: the interpreter of packs that have none of their own.
+    pub python: Option<PathBuf>,
+}
+
+/// What is said of the sensors whose reference a glob matches.
+#[derive(Clone, Debug)]
+pub struct SensorSettings {
+    /// The glob as written.
+    pub glob: String,
+    /// `enabled`, when written.
+    pub enabled: Option<bool>,
+    /// The knobs.
+    pub written: Written,
+    matcher: GlobMatcher,
+}
+
+impl SensorSettings {
+    /// True when this speaks of the sensor `pack.ClassName`.
+    pub fn matches(&self, reference: &str) -> bool {
+        self.matcher.is_match(reference)
+    }
+}
+
+/// `actions:`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ActionSettings {
+    /// `parallel`: most actions at a time; 0 means twice the number of cores.
+    pub parallel: u32,
+}
+
+const KEYS: &[&str] = &[
+    "defaults",
+    "sensors",
+    "payload_validation",
+    "actions",
+    "python",
+];
+const VALIDATIONS: &[&str] = &["strict", "coerce", "warn", "off"];
+
+impl Settings {
+    /// Reads a file that messages call `shown`. What is faulty is reported and left out.
+    pub fn parse(text: &str, shown: &str) -> (Self, Vec<Diagnostic>) {
+        let file = SourceFile::new(shown, shown, text);
+        let mut out = file.diagnostics.clone();
+        let mut settings = Self::default();
+        let root = file.document.as_ref().filter(|root| !root.is_null());
+        if let Some(mut fields) =
+            root.and_then(|root| Fields::of(root, &file, "this file", &mut out))
+        {
+            fields.only(KEYS, Severity::Error, "this file");
+            settings.read(&mut fields);
+        }
+        (settings, out)
+    }
+
+    fn read(&mut self, fields: &mut Fields<'_, '_>) {
+        if let Some(node) = fields.map("defaults") {
+            self.defaults = knobs(node, fields, "\"defaults\"", SECTIONS);
+        }
+        if let Some(node) = fields.map("sensors") {
+            for (key, value) in node.as_map().unwrap_or_default() {
+                self.sensors.extend(sensor(key, value, fields));
+            }
+        }
+        if let Some(node) = fields.map("actions") {
+            self.actions = actions(node, fields);
+        }
+        if let Some(node) = fields.get("payload_validation") {
+            self.payload_validation = validation(node, fields);
+        }
+        let python = fields.text("python");
+        self.python = (!python.is_empty()).then(|| PathBuf::from(python));
+    }
+}
+
+fn knobs(node: &Node, fields: &mut Fields<'_, '_>, what: &str, known: &[&str]) -> Written {
+    let Some(mut inner) = Fields::of(node, fields.file, what, fields.out) else {
+        return Written::default();
+    };
+    inner.only(known, Severity::Error, what);
+    Written::read(&mut inner)
+}
+
+fn sensor(key: &Node, value: &Node, fields: &mut Fields<'_, '_>) -> Option<SensorSettings> {
+    let glob = key.scalar_text()?;
+    let matcher = match Glob::new(&glob) {
+        Ok(glob) => glob.compile_matcher(),
+        Err(error) => {
+            fields.error(key.span, format!("not a glob: {}", error.kind()), None);
+            return None;
+        }
+    };
+    let known: Vec<&str> = SECTIONS.iter().copied().chain(["enabled"]).collect();
+    let what = format!("\"sensors\" for \"{glob}\"");
+    let written = knobs(value, fields, &what, &known);
+    let mut enabled = None;
+    if let Some(mut inner) = Fields::of(value, fields.file, &what, &mut Vec::new())
+        && inner.get("enabled").is_some()
+    {
+        let flag = inner.flag("enabled", true);
+        enabled = (!inner.faulty).then_some(flag);
+        fields.out.append(inner.out);
+    }
+    Some(SensorSettings {
+        glob,
+        enabled,
+        written,
+        matcher,
+    })
+}
+
+fn actions(node: &Node, fields: &mut Fields<'_, '_>) -> ActionSettings {
+    let mut settings = ActionSettings::default();
+    let Some(mut inner) = Fields::of(node, fields.file, "\"actions\"", fields.out) else {
+        return settings;
+    };
+    inner.only(&["parallel"], Severity::Error, "\"actions\"");
+    if let Some(node) = inner.get("parallel") {
+        match count(node).filter(|n| (1..=10_000).contains(n)) {
+            Some(number) => settings.parallel = number as u32,
+            None => inner.error(
+                node.span,
+                "\"actions.parallel\" must be a whole number from 1 to 10000",
+                Some("leave it out for twice the number of cores".into()),
+            ),
+        }
+    }
+    settings
+}
+
+/// `off` is a boolean in YAML 1.1; both ways of writing it mean the same here.
+fn validation(node: &Node, fields: &mut Fields<'_, '_>) -> Validation {
+    match node.scalar_text().unwrap_or_default().as_str() {
+        "strict" => Validation::Strict,
+        "coerce" => Validation::Coerce,
+        "warn" => Validation::Warn,
+        "off" | "False" => Validation::Off,
+        other => {
+            let near =
+                crate::catalog::diagnostics::did_you_mean(other, VALIDATIONS.iter().copied());
+            let help = near.unwrap_or_else(|| format!("write one of {}", VALIDATIONS.join(", ")));
+            let message = format!("\"payload_validation\" cannot be {other}");
+            fields.error(node.span, message, Some(help));
+            Validation::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        let (settings, out) = Settings::parse("", "petrel.yaml");
+        assert!(out.is_empty());
+        assert_eq!(settings.payload_validation, Validation::Coerce);
+        assert_eq!(settings.actions.parallel, 0);
+    }
+
+    #[test]
+    fn everything_that_may_be_written_is_read() {
+        let text = "defaults: {restart: {max_delay: 1m}}\nsensors:\n  'aws.*': {enabled: false, stop: {grace: 1s}}\npayload_validation: off\nactions: {parallel: 8}\npython: /usr/bin/python3\n";
+        let (settings, out) = Settings::parse(text, "petrel.yaml");
+        assert!(out.is_empty(), "{out:?}");
+        assert_eq!(settings.payload_validation, Validation::Off);
+        assert_eq!(settings.actions.parallel, 8);
+        assert_eq!(settings.python, Some("/usr/bin/python3".into()));
+        let aws = &settings.sensors[0];
+        assert_eq!(aws.enabled, Some(false));
+        assert!(aws.matches("aws.SQSSensor") && !aws.matches("linux.File"));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_with_their_places() {
+        let text = "defalts: {}\nsensors:\n  'a.*': {enabled: 5, restrat: {}}\n  'a.[': {}\npayload_validation: strickt\nactions: {parallel: many}\n";
+        let (_, out) = Settings::parse(text, "petrel.yaml");
+        let lines: Vec<_> = out.iter().map(|d| d.place.line).collect();
+        assert_eq!(lines, [1, 3, 3, 4, 6, 5], "{out:?}");
+        assert!(out.iter().all(Diagnostic::is_error));
+        assert!(out[0].help.as_deref().unwrap().contains("defaults"));
+    }
+}

@@ -1,0 +1,43 @@
+//! Time as data.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Microseconds since 1970 UTC: for people and for the disk, never for a delay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Wall(pub i64);
+
+impl Wall {
+    /// Whole seconds since 1970.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// As RFC 3339 with microseconds and `Z`, the form of StackStorm's API.
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0)
+            .map(|at| format!("{at:.6}"))
+            .unwrap_or_default()
+    }
+
+    /// From seconds since 1970, as `exit.json` has them.
+    pub fn from_seconds(seconds: f64) -> Self {
+        Self((seconds * 1e6) as i64)
+    }
+
+    /// Time since `earlier`; zero where the clock was set back in between.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+}
+
+/// The moment of an input: `mono` for every decision, `wall` for display and records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Since the supervisor started; never goes back.
+    pub mono: Duration,
+    /// The calendar.
+    pub wall: Wall,
+}

@@ -1,0 +1,512 @@
+//! From the bytes of a sensor to judged events: lines, messages, trigger types, schemas, rules.
+//!
+//! Runs on a thread of its own, over the immutable catalog; a sensor's pieces come in order and
+//! leave in order. What is wrong with a line is a value too ([`Said`]), so nothing is lost here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use petrel_sdk::line::{Line, LineBuffer};
+use petrel_sdk::protocol::{
+    self, BadMessage, Call, Capabilities, Dispatch, Fail, FromSensor, Id, Log, Message, RpcError,
+    code,
+};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::sensor::SensorIx;
+use crate::catalog::schema::{Checked, Validation};
+use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
+use crate::rules::{Judgement, RuleSet};
+
+/// Where an answer goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The request; none where it could not be read, which is answered with `id: null`.
+    pub id: Option<Id>,
+    /// The batch that it came in.
+    pub batch: Option<u64>,
+}
+
+/// An event that its schema accepts, with the verdicts of the rules.
+#[derive(Debug)]
+pub struct JudgedEvent {
+    /// Who wants to know.
+    pub reply: Option<Reply>,
+    /// Reference of the trigger type.
+    pub trigger: String,
+    /// JSON text as written.
+    pub payload: String,
+    /// Idempotency key.
+    pub key: Option<String>,
+    /// The sensor's time.
+    pub time: Option<String>,
+    /// Trace tag.
+    pub trace_tag: Option<String>,
+    /// JSON text of the cursor that goes with it.
+    pub state: Option<String>,
+    /// What the rules say.
+    pub judgement: Judgement,
+    /// The same for the journal.
+    pub verdict: String,
+    /// Which rules.
+    pub rule_set: Arc<str>,
+}
+
+/// An event that was refused.
+#[derive(Debug)]
+pub struct RefusedEvent {
+    /// Who wants to know.
+    pub reply: Option<Reply>,
+    /// Why.
+    pub error: RpcError,
+    /// The trigger it was meant for.
+    pub trigger: Option<String>,
+    /// What was written, at most the first 4 KiB of a line that was too long.
+    pub data: Vec<u8>,
+    /// SHA-256 of a line that is not kept whole.
+    pub sha256: Option<String>,
+}
+
+/// One thing that a sensor said.
+#[derive(Debug)]
+pub enum Said {
+    /// A batch begins that wants so many answers.
+    Batch {
+        /// Its number.
+        number: u64,
+        /// How many.
+        answers: usize,
+    },
+    /// The conversation begins.
+    Hello {
+        /// Who wants to know.
+        reply: Reply,
+        /// What it can.
+        capabilities: Capabilities,
+    },
+    /// Set-up is done.
+    Ready,
+    /// An event, accepted.
+    Event(Box<JudgedEvent>),
+    /// An event, refused.
+    Refused(Box<RefusedEvent>),
+    /// A cursor: JSON text.
+    State {
+        /// Who wants to know.
+        reply: Option<Reply>,
+        /// JSON text.
+        state: String,
+    },
+    /// A question to the datastore.
+    Kv {
+        /// Who wants to know.
+        reply: Reply,
+        /// `kv.*`.
+        call: Call,
+    },
+    /// A log record.
+    Log(Log),
+    /// Its status line.
+    Status(String),
+    /// A sign of life.
+    Heartbeat,
+    /// Last words.
+    Fail(Fail),
+    /// A line that is neither payload nor message.
+    Noise(String),
+    /// A notification that came as a request: it is answered all the same.
+    Taken {
+        /// Who wants to know.
+        reply: Reply,
+    },
+    /// A message that cannot be used.
+    Misused {
+        /// Who wants to know.
+        reply: Option<Reply>,
+        /// What is wrong.
+        error: RpcError,
+    },
+    /// A payload was let through although it is not quite what its schema says; told once for a
+    /// trigger type.
+    Lenient {
+        /// The trigger type.
+        trigger: String,
+        /// What does not fit.
+        what: String,
+    },
+}
+
+/// Longest noise that is shown, characters.
+const NOISE_SHOWN: usize = 500;
+
+/// Reads all sensors.
+#[derive(Debug)]
+pub struct Intake {
+    catalog: Arc<Catalog>,
+    rules: Arc<RuleSet>,
+    rule_set: Arc<str>,
+    validation: Validation,
+    sensors: Vec<Arc<Sensor>>,
+    readers: HashMap<(SensorIx, u64), Reader>,
+    lenient: HashSet<String>,
+    batches: u64,
+}
+
+#[derive(Debug)]
+struct Reader {
+    lines: LineBuffer,
+    /// Payload lines count: no message was seen yet, or the sensor's YAML says so.
+    payloads: bool,
+}
+
+impl Intake {
+    /// Over these packs and rules.
+    pub fn new(catalog: Arc<Catalog>, rules: Arc<RuleSet>, validation: Validation) -> Self {
+        Self {
+            rule_set: rules.hash().into(),
+            sensors: catalog.sensors.values().cloned().collect(),
+            catalog,
+            rules,
+            validation,
+            readers: HashMap::new(),
+            lenient: HashSet::new(),
+            batches: 0,
+        }
+    }
+
+    /// A piece of the output of a sensor's start.
+    pub fn feed(&mut self, sensor: SensorIx, generation: u64, piece: &[u8]) -> Vec<Said> {
+        let mut reader = self
+            .readers
+            .remove(&(sensor, generation))
+            .unwrap_or_else(|| Reader::new(&self.sensors[sensor.0]));
+        let mut said = Vec::new();
+        let mut lines = reader.lines.push(piece);
+        while let Some(line) = lines.next() {
+            self.line(sensor, &mut reader.payloads, line, &mut said);
+        }
+        self.readers.insert((sensor, generation), reader);
+        said
+    }
+
+    /// The output of a sensor's start is at its end: its last line may lack a newline.
+    pub fn end(&mut self, sensor: SensorIx, generation: u64) -> Vec<Said> {
+        let mut said = Vec::new();
+        if let Some(mut reader) = self.readers.remove(&(sensor, generation))
+            && let Some(line) = reader.lines.finish()
+        {
+            self.line(sensor, &mut reader.payloads, line, &mut said);
+        }
+        said
+    }
+
+    fn line(
+        &mut self,
+        sensor: SensorIx,
+        payloads: &mut bool,
+        line: Line<'_>,
+        said: &mut Vec<Said>,
+    ) {
+        let spec = Arc::clone(&self.sensors[sensor.0]);
+        let bytes = match line {
+            Line::Whole(bytes) => bytes,
+            Line::TooLong {
+                prefix,
+                bytes,
+                sha256,
+            } => return said.push(too_long(&spec, prefix, bytes, &sha256, *payloads)),
+        };
+        match protocol::classify(&bytes) {
+            FromSensor::Payload(payload) if *payloads => {
+                said.push(self.payload(&spec, &payload));
+            }
+            FromSensor::Payloads(list) if *payloads => {
+                said.extend(list.iter().map(|payload| self.payload(&spec, payload)));
+            }
+            FromSensor::Message(message) => {
+                climb(&spec, payloads);
+                self.message(&spec, message, None, said);
+            }
+            FromSensor::Bad(bad) => said.push(misused(bad, None)),
+            FromSensor::Batch(messages) => {
+                climb(&spec, payloads);
+                self.batch(&spec, messages, said);
+            }
+            FromSensor::Payload(_) | FromSensor::Payloads(_) | FromSensor::Noise => {
+                noise(&bytes, said);
+            }
+        }
+    }
+
+    fn batch(
+        &mut self,
+        spec: &Sensor,
+        messages: Vec<Result<Message, BadMessage>>,
+        said: &mut Vec<Said>,
+    ) {
+        self.batches += 1;
+        let number = self.batches;
+        let wants_answer = |message: &Result<Message, BadMessage>| match message {
+            Ok(message) => message.id.is_some() && !matches!(message.call, Call::Response(_)),
+            Err(bad) => bad.reply,
+        };
+        let answers = messages.iter().filter(|one| wants_answer(one)).count();
+        said.push(Said::Batch { number, answers });
+        for message in messages {
+            match message {
+                Ok(message) => self.message(spec, message, Some(number), said),
+                Err(bad) => said.push(misused(bad, Some(number))),
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        spec: &Sensor,
+        message: Message,
+        batch: Option<u64>,
+        said: &mut Vec<Said>,
+    ) {
+        let reply = message.id.map(|id| Reply {
+            id: Some(id),
+            batch,
+        });
+        let one = match (message.call, reply) {
+            (Call::Hello(hello), Some(reply)) => Said::Hello {
+                reply,
+                capabilities: hello.capabilities,
+            },
+            (Call::Dispatch(dispatch), reply) => self.dispatch(spec, dispatch, reply, said),
+            (Call::StateSet(state), reply) => Said::State {
+                reply,
+                state: state.to_string(),
+            },
+            (
+                call @ (Call::KvGet(_) | Call::KvSet(_) | Call::KvDelete(_) | Call::KvList(_)),
+                Some(reply),
+            ) => Said::Kv { reply, call },
+            (Call::Response(_), _) => return,
+            (call, reply) => {
+                said.extend(notification(call));
+                said.extend(reply.map(|reply| Said::Taken { reply }));
+                return;
+            }
+        };
+        said.push(one);
+    }
+
+    fn dispatch(
+        &mut self,
+        spec: &Sensor,
+        dispatch: Dispatch,
+        reply: Option<Reply>,
+        said: &mut Vec<Said>,
+    ) -> Said {
+        let trigger = match self.resolve(spec, dispatch.trigger.as_deref()) {
+            Ok(trigger) => trigger,
+            Err(error) => {
+                return refused(reply, error, dispatch.trigger, &dispatch.payload);
+            }
+        };
+        let mut event = match self.judge(&trigger, &dispatch.payload, said) {
+            Ok(event) => event,
+            Err(error) => {
+                let name = Some(trigger.reference.clone());
+                return refused(reply, error, name, &dispatch.payload);
+            }
+        };
+        event.reply = reply;
+        event.key = dispatch.id;
+        event.time = dispatch.time;
+        event.trace_tag = dispatch.trace_tag;
+        event.state = dispatch.state.map(|state| state.to_string());
+        Said::Event(Box::new(event))
+    }
+
+    /// Rung 0: the payload of the sensor's first trigger type.
+    fn payload(&mut self, spec: &Sensor, payload: &RawValue) -> Said {
+        let trigger = match self.resolve(spec, None) {
+            Ok(trigger) => trigger,
+            Err(error) => return refused(None, error, None, payload),
+        };
+        let mut said = Vec::new();
+        match self.judge(&trigger, payload, &mut said) {
+            Ok(event) => Said::Event(Box::new(event)),
+            Err(error) => refused(None, error, Some(trigger.reference.clone()), payload),
+        }
+    }
+
+    /// The trigger type that a sensor may dispatch under this name.
+    fn resolve(&self, spec: &Sensor, name: Option<&str>) -> Result<Arc<TriggerType>, RpcError> {
+        let Some(name) = name.or_else(|| spec.trigger_types.first().map(String::as_str)) else {
+            let message = format!("{} names no trigger type to dispatch", spec.reference);
+            return Err(RpcError::new(code::UNKNOWN_TRIGGER, message));
+        };
+        let own = format!("{}.{name}", spec.pack);
+        let known = &self.catalog.trigger_types;
+        let Some(trigger) = known.get(name).or_else(|| known.get(&own)) else {
+            return Err(unknown_trigger(spec, name));
+        };
+        let listed = spec.trigger_types.contains(&trigger.reference);
+        if trigger.pack == "core" || !(listed || trigger.pack == spec.pack) {
+            let message = format!(
+                "{} may not dispatch {}: it is of another pack, and {} does not name it",
+                spec.reference, trigger.reference, spec.metadata_file
+            );
+            return Err(RpcError::new(code::OUT_OF_SCOPE, message));
+        }
+        Ok(Arc::clone(trigger))
+    }
+
+    fn judge(
+        &mut self,
+        trigger: &TriggerType,
+        payload: &RawValue,
+        said: &mut Vec<Said>,
+    ) -> Result<JudgedEvent, RpcError> {
+        let (text, value) = object(payload)?;
+        let checked = trigger.payload_check.check(&value, self.validation);
+        if let Some(what) = lenient(checked)?
+            && self.lenient.insert(trigger.reference.clone())
+        {
+            let trigger = trigger.reference.clone();
+            said.push(Said::Lenient { trigger, what });
+        }
+        let judgement = self.rules.judge(&trigger.reference, &value);
+        Ok(JudgedEvent {
+            reply: None,
+            trigger: trigger.reference.clone(),
+            payload: text,
+            key: None,
+            time: None,
+            trace_tag: None,
+            state: None,
+            verdict: judgement.verdict().to_string(),
+            judgement,
+            rule_set: Arc::clone(&self.rule_set),
+        })
+    }
+}
+
+impl Reader {
+    fn new(spec: &Sensor) -> Self {
+        Self {
+            lines: LineBuffer::new(spec.policy.limits.line_bytes),
+            payloads: spec.protocol != Protocol::Rpc,
+        }
+    }
+}
+
+/// From the first message on, other lines are noise, unless the sensor's YAML pins payloads.
+fn climb(spec: &Sensor, payloads: &mut bool) {
+    if spec.protocol != Protocol::Payload {
+        *payloads = false;
+    }
+}
+
+/// What needs no answer of its own.
+fn notification(call: Call) -> Option<Said> {
+    match call {
+        Call::Ready => Some(Said::Ready),
+        Call::Log(log) => Some(Said::Log(log)),
+        Call::Status(text) => Some(Said::Status(text)),
+        Call::Heartbeat { .. } => Some(Said::Heartbeat),
+        Call::Fail(fail) => Some(Said::Fail(fail)),
+        Call::Hello(_)
+        | Call::Dispatch(_)
+        | Call::StateSet(_)
+        | Call::KvGet(_)
+        | Call::KvSet(_)
+        | Call::KvDelete(_)
+        | Call::KvList(_)
+        | Call::Response(_) => None,
+    }
+}
+
+/// A payload is an object; what is empty counts as one, as StackStorm has it.
+fn object(payload: &RawValue) -> Result<(String, Value), RpcError> {
+    let rejected = |path: &str, message: String| {
+        RpcError::new(code::PAYLOAD_REJECTED, message.clone())
+            .with_data(json!({"path": path, "message": message}))
+    };
+    let value: Value = serde_json::from_str(payload.get())
+        .map_err(|e| rejected("", format!("the payload cannot be read: {e}")))?;
+    match &value {
+        Value::Object(_) => Ok((payload.get().to_owned(), value)),
+        Value::Null => Ok(("{}".to_owned(), json!({}))),
+        Value::Array(items) if items.is_empty() => Ok(("{}".to_owned(), json!({}))),
+        _ => Err(rejected("", "the payload is not an object".to_owned())),
+    }
+}
+
+fn lenient(checked: Checked) -> Result<Option<String>, RpcError> {
+    match checked {
+        Checked::Accepted => Ok(None),
+        Checked::Coerced(what) => Ok(Some(what.join("; "))),
+        Checked::Warned(what) => Ok(Some(what)),
+        Checked::Rejected { path, message } => {
+            let text = format!("the payload does not fit its schema: {path}: {message}");
+            let data = json!({"path": path, "message": message});
+            Err(RpcError::new(code::PAYLOAD_REJECTED, text).with_data(data))
+        }
+    }
+}
+
+fn refused(
+    reply: Option<Reply>,
+    error: RpcError,
+    trigger: Option<String>,
+    payload: &RawValue,
+) -> Said {
+    Said::Refused(Box::new(RefusedEvent {
+        reply,
+        error,
+        trigger,
+        data: payload.get().as_bytes().to_vec(),
+        sha256: None,
+    }))
+}
+
+fn unknown_trigger(spec: &Sensor, name: &str) -> RpcError {
+    let known = spec.trigger_types.join(", ");
+    let message = format!(
+        "trigger \"{name}\" does not exist; {} dispatches: {known}",
+        spec.reference
+    );
+    RpcError::new(code::UNKNOWN_TRIGGER, message)
+}
+
+fn misused(bad: BadMessage, batch: Option<u64>) -> Said {
+    Said::Misused {
+        reply: bad.reply.then_some(Reply { id: bad.id, batch }),
+        error: RpcError {
+            code: bad.code,
+            message: bad.message,
+            data: bad.data,
+        },
+    }
+}
+
+fn too_long(spec: &Sensor, prefix: Vec<u8>, bytes: u64, sha256: &[u8], payloads: bool) -> Said {
+    let limit = spec.policy.limits.line_bytes;
+    let message = format!("a line of {bytes} bytes was skipped; the most is {limit}");
+    let id = protocol::id_in_prefix(&prefix);
+    // A program that only prints payloads does not read answers.
+    let reply = (!payloads || id.is_some()).then_some(Reply { id, batch: None });
+    Said::Refused(Box::new(RefusedEvent {
+        reply,
+        error: RpcError::new(code::TOO_LARGE, message),
+        trigger: None,
+        data: prefix,
+        sha256: Some(sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+    }))
+}
+
+fn noise(bytes: &[u8], said: &mut Vec<Said>) {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_end();
+    if !text.is_empty() {
+        said.push(Said::Noise(text.chars().take(NOISE_SHOWN).collect()));
+    }
+}

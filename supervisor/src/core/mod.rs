@@ -1,0 +1,27 @@
+//! All that decides, pure: [`Core::step`] takes what happened and the time, and returns what to do.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number; chance comes in with the input
+//! that needs it. [`step`] is the table of contents, [`lifecycle`] a sensor's life, [`queue`] the
+//! owed actions, [`intake`] the way from bytes to judged events, [`view`] what users see.
+
+pub mod batches;
+pub mod clock;
+pub mod datastore;
+pub mod effect;
+pub mod executions;
+pub mod ids;
+pub mod input;
+pub mod intake;
+pub mod lifecycle;
+pub mod log_line;
+pub mod notice;
+pub mod queue;
+pub mod record;
+mod said;
+pub mod sensor;
+pub mod step;
+pub mod view;
+
+pub use effect::{Effect, Signal};
+pub use input::Input;
+pub use step::Core;

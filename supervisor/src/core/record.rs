@@ -1,0 +1,300 @@
+//! What the journal keeps, as the core hands it over.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::clock::Wall;
+use super::ids;
+
+/// An accepted event with the verdicts of the rules on it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its number, dense and rising over the life of the data folder.
+    pub seq: u64,
+    /// Reference of its trigger type.
+    pub trigger: String,
+    /// Reference of the sensor that said it.
+    pub sensor: String,
+    /// When it was accepted.
+    pub received: Wall,
+    /// The time that the sensor gave, RFC 3339.
+    pub time: Option<String>,
+    /// The tag that follows it through traces.
+    pub trace_tag: Option<String>,
+    /// The sensor's own identifier of it: the same one within the window is the same event.
+    pub key: Option<String>,
+    /// JSON text, byte for byte as the sensor wrote it.
+    pub payload: String,
+    /// JSON text of [`crate::rules::verdict`].
+    pub verdict: String,
+    /// Hash of the rules that judged it.
+    pub rule_set: Arc<str>,
+}
+
+impl Event {
+    /// As users see it.
+    pub fn id(&self) -> String {
+        ids::format(ids::Kind::Event, self.received, self.seq)
+    }
+}
+
+/// Where an execution stands; the words are StackStorm's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Owed.
+    Requested,
+    /// Claimed; it may have begun.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// Stopped for taking too long.
+    Timeout,
+    /// It may have run; its end is not known, or the supervisor ended under it.
+    Abandoned,
+}
+
+impl Status {
+    /// Every status, for tests and for parsing.
+    pub const ALL: [Self; 6] = [
+        Self::Requested,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Timeout,
+        Self::Abandoned,
+    ];
+
+    /// The word in the API and in the journal.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// The status that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.word() == word)
+    }
+
+    /// Nothing follows it.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Requested | Self::Running)
+    }
+}
+
+/// An action that a rule asked for on an event. Its identity is (event, rule, rule version).
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// Its number, dense and rising over the life of the data folder.
+    pub seq: u64,
+    /// Number of the event.
+    pub event: u64,
+    /// Reference of the rule.
+    pub rule: String,
+    /// Version of the rule.
+    pub rule_version: String,
+    /// Reference of the action.
+    pub action: String,
+    /// As the rule gave them, rendered; defaults are filled in when it runs.
+    pub parameters: Map<String, Value>,
+    /// Where it stands.
+    pub status: Status,
+    /// When the rule asked for it.
+    pub requested: Wall,
+    /// When it was claimed.
+    pub started: Option<Wall>,
+}
+
+impl Execution {
+    /// As users see it.
+    pub fn id(&self) -> String {
+        ids::format(ids::Kind::Execution, self.requested, self.seq)
+    }
+}
+
+/// How an execution ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Final.
+    pub status: Status,
+    /// The runner's result, in StackStorm's shape for that runner.
+    pub result: Value,
+    /// When its program began, where that is known.
+    pub started: Option<Wall>,
+    /// When it was over.
+    pub ended: Wall,
+}
+
+/// A change of an execution that has a row.
+#[derive(Clone, Debug)]
+pub enum ExecutionChange {
+    /// Requested, now running.
+    Claimed {
+        /// Its number.
+        seq: u64,
+        /// When.
+        at: Wall,
+    },
+    /// Claimed by an earlier supervisor that never began it: owed again.
+    Returned {
+        /// Its number.
+        seq: u64,
+    },
+    /// Running, now final.
+    Ended {
+        /// Its number.
+        seq: u64,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// An item of the datastore.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KvItem {
+    /// Its value; StackStorm's datastore has text only.
+    pub value: String,
+    /// When it vanishes.
+    pub expires: Option<Wall>,
+}
+
+/// A write to the datastore: the full key, and the item or its removal.
+#[derive(Clone, Debug)]
+pub struct KvWrite {
+    /// Full key, such as `pack.Class:name`.
+    pub key: String,
+    /// What it is now; none removes it.
+    pub item: Option<KvItem>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit code, when it ended by itself.
+    pub code: Option<i32>,
+    /// Signal number, when it was ended.
+    pub signal: Option<i32>,
+}
+
+impl Exit {
+    /// In a few words: `exit code 3`, `signal 9 (SIGKILL)`.
+    pub fn words(self) -> String {
+        match (self.code, self.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (_, Some(signal)) => match signal_name(signal) {
+                Some(name) => format!("signal {signal} ({name})"),
+                None => format!("signal {signal}"),
+            },
+            _ => "could not be started".to_owned(),
+        }
+    }
+}
+
+/// The usual name of a Linux signal.
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}
+
+/// An end of a sensor's process, as it is shown and kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastExit {
+    /// How.
+    #[serde(flatten)]
+    pub exit: Exit,
+    /// When.
+    pub at: Wall,
+    /// How long it had run, seconds.
+    pub uptime: f64,
+    /// Its last words: a `fail` message, or the last line of its log.
+    pub reason: Option<String>,
+}
+
+/// What is kept of a sensor over restarts of the supervisor.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SensorMemory {
+    /// Number of the last start.
+    pub generation: u64,
+    /// Starts after an end, ever.
+    pub restarts: u64,
+    /// The last end.
+    pub last_exit: Option<LastExit>,
+    /// The cursor that the sensor gave: JSON text.
+    pub state: Option<String>,
+}
+
+/// Something a sensor said that was refused; kept so that it is not lost.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Reference of the sensor.
+    pub sensor: String,
+    /// When.
+    pub at: Wall,
+    /// JSON-RPC error code that it was answered with.
+    pub code: i64,
+    /// Why.
+    pub reason: String,
+    /// Trigger it was meant for, where known.
+    pub trigger: Option<String>,
+    /// The payload, or the first 4 KiB of the line.
+    pub data: Vec<u8>,
+    /// SHA-256 of a line that is not kept whole, in hexadecimal.
+    pub sha256: Option<String>,
+}
+
+/// What enters the journal in one transaction, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Accepted events.
+    pub events: Vec<Event>,
+    /// The executions that they cause.
+    pub executions: Vec<Execution>,
+    /// Changes of earlier executions.
+    pub changes: Vec<ExecutionChange>,
+    /// Datastore.
+    pub kv: Vec<KvWrite>,
+    /// Sensors whose memory changed.
+    pub sensors: Vec<(String, SensorMemory)>,
+    /// Refused messages.
+    pub rejected: Vec<Rejected>,
+}
+
+impl Batch {
+    /// Nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.executions.is_empty()
+            && self.changes.is_empty()
+            && self.kv.is_empty()
+            && self.sensors.is_empty()
+            && self.rejected.is_empty()
+    }
+}

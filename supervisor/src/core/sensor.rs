@@ -1,0 +1,147 @@
+//! One sensor as the core knows it: its place in the catalog, its life, its memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use petrel_sdk::protocol::{HelloResult, Limits, Trigger};
+use serde_json::{Value, json};
+
+use super::batches::Batches;
+use super::clock::Wall;
+use super::intake::Reply;
+use super::lifecycle::Lifecycle;
+use super::record::SensorMemory;
+use crate::catalog::{Catalog, Sensor};
+
+/// Index of a sensor, fixed while the supervisor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SensorIx(pub usize);
+
+/// What a sensor did since the supervisor started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Events that are on disk.
+    pub events: u64,
+    /// Events that were refused.
+    pub rejected: u64,
+    /// Lines that were neither payload nor message.
+    pub noise: u64,
+}
+
+/// One sensor.
+#[derive(Debug)]
+pub struct Slot {
+    /// From the catalog.
+    pub spec: Arc<Sensor>,
+    /// Its life.
+    pub life: Lifecycle,
+    /// What outlives the supervisor.
+    pub memory: SensorMemory,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// When the process was started.
+    pub started: Option<Duration>,
+    /// It said `hello`: it may be written to.
+    pub converses: bool,
+    /// Generations whose output is not yet read to its end.
+    pub undrained: Vec<u64>,
+    /// A `hello` that waits for an older generation to be read to its end.
+    pub held_hello: Option<Reply>,
+    /// Its last `fail` message.
+    pub last_words: Option<String>,
+    /// Its `status` line.
+    pub status: Option<String>,
+    /// Batches of messages that wait for answers.
+    pub batches: Batches,
+    /// What it did.
+    pub counters: Counters,
+    /// The last event.
+    pub last_event: Option<Wall>,
+}
+
+impl Slot {
+    /// A sensor that is down.
+    pub fn new(spec: Arc<Sensor>, memory: SensorMemory) -> Self {
+        Self {
+            spec,
+            life: Lifecycle::new(memory.generation),
+            memory,
+            pid: None,
+            started: None,
+            converses: false,
+            undrained: Vec::new(),
+            held_hello: None,
+            last_words: None,
+            status: None,
+            batches: Batches::default(),
+            counters: Counters::default(),
+            last_event: None,
+        }
+    }
+
+    /// Output of an older generation is still to come.
+    pub fn has_older_output(&self) -> bool {
+        self.undrained
+            .iter()
+            .any(|generation| *generation < self.life.generation)
+    }
+
+    /// The result of `hello`.
+    pub fn greeting(&self, catalog: &Catalog) -> HelloResult {
+        let spec = &self.spec;
+        let config = catalog.packs.get(&spec.pack).map(|pack| &pack.config);
+        let state = self.memory.state.as_deref();
+        HelloResult {
+            protocol: petrel_sdk::protocol::PROTOCOL,
+            sensor: spec.reference.clone(),
+            instance: self.life.generation.to_string(),
+            config: json!(config),
+            state: state
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or(Value::Null),
+            triggers: triggers(catalog, spec),
+            poll_interval: spec.poll_interval.map(f64::from),
+            heartbeat_interval: HEARTBEAT_S,
+            limits: Limits {
+                line_bytes: spec.policy.limits.line_bytes,
+                in_flight: spec.policy.limits.in_flight as usize,
+            },
+        }
+    }
+}
+
+/// How often a sensor that announces `heartbeat` is to beat, seconds.
+const HEARTBEAT_S: f64 = 10.0;
+
+/// The triggers of a sensor's types: one for each type without parameters, and one for each set of
+/// parameters that a rule gives to a type that has some (StackStorm's shadow triggers).
+fn triggers(catalog: &Catalog, spec: &Sensor) -> Vec<Trigger> {
+    let mut found: Vec<Trigger> = Vec::new();
+    let mut add = |reference: &str, parameters: Value| {
+        let trigger = Trigger {
+            id: format!("{reference}:{parameters}"),
+            r#type: reference.to_owned(),
+            r#ref: reference.to_owned(),
+            parameters,
+        };
+        if !found.contains(&trigger) {
+            found.push(trigger);
+        }
+    };
+    for reference in &spec.trigger_types {
+        let plain = catalog
+            .trigger_types
+            .get(reference)
+            .is_some_and(|kind| kind.parameters_schema == json!({}));
+        if plain {
+            add(reference, json!({}));
+            continue;
+        }
+        for rule in catalog.rules.values() {
+            if rule.enabled && rule.trigger_type == *reference {
+                add(reference, Value::Object(rule.trigger_parameters.clone()));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,382 @@
+//! `step(input, now) -> effects`: everything that happens goes through here.
+//!
+//! What one input writes is one batch. What may follow only once it is on disk (an answer, a run, a
+//! line of the stream) is kept as an [`After`] beside the batch's number, and done when the journal
+//! says that this number is written.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::clock::Now;
+use super::datastore::Datastore;
+use super::effect::Effect;
+use super::executions::{Executions, Recovered};
+use super::input::{Ask, Duplicate, Input};
+use super::intake::Reply;
+use super::notice::{Level, Notice};
+use super::record::{Batch, KvItem, SensorMemory};
+use super::sensor::{SensorIx, Slot};
+use crate::catalog::Catalog;
+
+/// How long an ordered stop of everything may take before what is left is ended.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// What is known before the first input.
+#[derive(Debug, Default)]
+pub struct Boot {
+    /// The packs.
+    pub catalog: Arc<Catalog>,
+    /// Slots for actions.
+    pub parallel: usize,
+    /// What the journal kept of the sensors, by reference.
+    pub memories: HashMap<String, SensorMemory>,
+    /// The datastore.
+    pub kv: BTreeMap<String, KvItem>,
+    /// Highest number of an event so far.
+    pub last_event: u64,
+    /// Highest number of an execution so far.
+    pub last_execution: u64,
+    /// Executions that were running when the last supervisor ended, and what was found of them.
+    pub recovered: Vec<Recovered>,
+}
+
+/// Where the supervisor is in its own life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// At work.
+    Running,
+    /// Stopping in order; what is left at this time is ended.
+    Stopping(Duration),
+    /// Stopping at once.
+    StoppingNow,
+    /// All is at rest.
+    Stopped,
+}
+
+/// What follows once a batch is on disk.
+#[derive(Debug)]
+pub(super) enum After {
+    /// Answer a sensor's request.
+    Answer {
+        sensor: SensorIx,
+        generation: u64,
+        reply: Reply,
+        result: Value,
+    },
+    /// An event is accepted: answer it, show it.
+    Event(Box<AcceptedEvent>),
+    /// A piece of output is settled.
+    Credit { sensor: SensorIx, generation: u64 },
+    /// A claimed execution begins.
+    Run(u64),
+    /// The result of an execution is kept.
+    Settled(u64),
+    /// Tell people.
+    Notice(Notice),
+    /// Answer the API.
+    Reply { ask: u64, answer: Value },
+}
+
+/// An event on its way to the disk.
+#[derive(Debug)]
+pub(super) struct AcceptedEvent {
+    pub seq: u64,
+    pub id: String,
+    pub sensor: SensorIx,
+    pub generation: u64,
+    pub reply: Option<Reply>,
+    pub executions: Vec<u64>,
+    pub notices: Vec<Notice>,
+}
+
+/// The state of everything.
+#[derive(Debug)]
+pub struct Core {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) sensors: Vec<Slot>,
+    pub(super) store: Datastore,
+    pub(super) executions: Executions,
+    pub(super) phase: Phase,
+    pub(super) journal_trouble: Option<String>,
+    pub(super) last_event: u64,
+    pub(super) last_execution: u64,
+    pub(super) now: Now,
+    pub(super) out: Vec<Effect>,
+    pub(super) batch: Batch,
+    pub(super) after: Vec<After>,
+    pending: VecDeque<(u64, Vec<After>)>,
+    last_commit: u64,
+}
+
+impl Core {
+    /// A supervisor that has not begun.
+    pub fn new(boot: Boot) -> Self {
+        let mut memories = boot.memories;
+        let sensors = boot
+            .catalog
+            .sensors
+            .values()
+            .map(|spec| {
+                let memory = memories.remove(&spec.reference).unwrap_or_default();
+                Slot::new(Arc::clone(spec), memory)
+            })
+            .collect();
+        Self {
+            catalog: boot.catalog,
+            sensors,
+            store: Datastore::new(boot.kv),
+            executions: Executions::new(boot.parallel, boot.recovered),
+            phase: Phase::Running,
+            journal_trouble: None,
+            last_event: boot.last_event,
+            last_execution: boot.last_execution,
+            now: Now::default(),
+            out: Vec::new(),
+            batch: Batch::default(),
+            after: Vec::new(),
+            pending: VecDeque::new(),
+            last_commit: 0,
+        }
+    }
+
+    /// Takes one input; the effects are to be performed in order.
+    pub fn step(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        self.now = now;
+        self.take(input);
+        self.claim();
+        self.seal();
+        self.rest();
+        std::mem::take(&mut self.out)
+    }
+
+    /// The sensor's place in the catalog's order.
+    pub fn sensor_named(&self, reference: &str) -> Option<SensorIx> {
+        self.sensors
+            .iter()
+            .position(|slot| slot.spec.reference == reference)
+            .map(SensorIx)
+    }
+
+    /// When [`Input::Timer`] is wanted.
+    pub fn deadline(&self) -> Option<Duration> {
+        let lives = self.sensors.iter().filter_map(|slot| slot.life.deadline());
+        let whole = match self.phase {
+            Phase::Stopping(until) => Some(until),
+            _ => None,
+        };
+        lives.chain(self.executions.deadline()).chain(whole).min()
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Begin => self.begin(),
+            Input::Spawned {
+                sensor,
+                generation,
+                pid,
+            } => self.spawned(sensor, generation, pid),
+            Input::Executed { sensor, generation } => self.executed(sensor, generation),
+            Input::Said {
+                sensor,
+                generation,
+                said,
+            } => self.said(sensor, generation, said),
+            Input::Drained { sensor, generation } => self.drained(sensor, generation),
+            Input::Logged { sensor, line } => self.logged(sensor, line),
+            Input::Ended {
+                sensor,
+                generation,
+                exit,
+                hint,
+                tail,
+                luck,
+            } => self.ended(sensor, generation, exit, hint, &tail, luck),
+            Input::Committed { upto, duplicates } => self.committed(upto, &duplicates),
+            Input::JournalStuck(trouble) => self.journal_stuck(trouble),
+            Input::Refilled { executions, all } => self.executions.refilled(executions, all),
+            Input::ActionEnded { execution, outcome } => self.action_ended(execution, outcome),
+            Input::Ask { ask, question } => self.answer_api(ask, question),
+            Input::Stop => self.stop(),
+            Input::StopNow => self.stop_now(),
+            Input::Timer => self.timer(),
+        }
+    }
+
+    fn begin(&mut self) {
+        self.settle_recovered();
+        for index in 0..self.sensors.len() {
+            if self.sensors[index].spec.enabled {
+                self.live(SensorIx(index), super::lifecycle::Event::Start);
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.phase != Phase::Running {
+            return self.stop_now();
+        }
+        self.phase = Phase::Stopping(self.now.mono + SHUTDOWN);
+        self.executions.close();
+        self.each_sensor(super::lifecycle::Event::Stop);
+    }
+
+    fn stop_now(&mut self) {
+        self.phase = Phase::StoppingNow;
+        self.executions.close();
+        self.each_sensor(super::lifecycle::Event::StopNow);
+        self.stop_actions(true);
+    }
+
+    fn timer(&mut self) {
+        self.each_sensor(super::lifecycle::Event::Timer);
+        self.time_out_actions();
+        if let Phase::Stopping(until) = self.phase
+            && self.now.mono >= until
+        {
+            self.phase = Phase::StoppingNow;
+            self.each_sensor(super::lifecycle::Event::StopNow);
+            self.stop_actions(false);
+        }
+    }
+
+    fn each_sensor(&mut self, event: super::lifecycle::Event) {
+        for index in 0..self.sensors.len() {
+            self.live(SensorIx(index), event);
+        }
+    }
+
+    /// Closes the batch of this step, if there is anything to write or to follow.
+    pub(super) fn seal(&mut self) {
+        if self.batch.is_empty() && self.after.is_empty() {
+            return;
+        }
+        let after = std::mem::take(&mut self.after);
+        if self.batch.is_empty() && self.pending.is_empty() {
+            return self.follow(after, &[]);
+        }
+        self.last_commit += 1;
+        self.pending.push_back((self.last_commit, after));
+        self.out.push(Effect::Commit {
+            number: self.last_commit,
+            batch: std::mem::take(&mut self.batch),
+        });
+    }
+
+    fn committed(&mut self, upto: u64, duplicates: &[Duplicate]) {
+        while let Some((number, _)) = self.pending.front()
+            && *number <= upto
+        {
+            let (_, after) = self.pending.pop_front().expect("it was just seen");
+            self.follow(after, duplicates);
+        }
+    }
+
+    fn follow(&mut self, after: Vec<After>, duplicates: &[Duplicate]) {
+        for after in after {
+            match after {
+                After::Answer {
+                    sensor,
+                    generation,
+                    reply,
+                    result,
+                } => self.answer(sensor, generation, &reply, result),
+                After::Event(event) => self.event_kept(*event, duplicates),
+                After::Credit { sensor, generation } => self.out.push(Effect::Credit {
+                    sensor,
+                    generation,
+                    pieces: 1,
+                }),
+                After::Run(seq) => self.run(seq),
+                After::Settled(seq) => self.out.push(Effect::Forget { execution: seq }),
+                After::Notice(notice) => self.out.push(Effect::Notice(notice)),
+                After::Reply { ask, answer } => self.out.push(Effect::Reply {
+                    ask,
+                    answer: Ok(answer),
+                }),
+            }
+        }
+    }
+
+    /// An event is on disk, or was there before: then its executions are dropped and it is answered
+    /// with the first one's identifier.
+    fn event_kept(&mut self, event: AcceptedEvent, duplicates: &[Duplicate]) {
+        let first = duplicates.iter().find(|known| known.event == event.seq);
+        let slot = &mut self.sensors[event.sensor.0];
+        let result = match first {
+            Some(known) => json!({"event": known.first, "duplicate": true}),
+            None => {
+                slot.counters.events += 1;
+                slot.last_event = Some(self.now.wall);
+                json!({"event": event.id})
+            }
+        };
+        if first.is_some() {
+            self.executions.drop_duplicates(&event.executions);
+        } else {
+            self.out
+                .extend(event.notices.into_iter().map(Effect::Notice));
+        }
+        if let Some(reply) = &event.reply {
+            self.answer(event.sensor, event.generation, reply, result);
+        }
+    }
+
+    fn journal_stuck(&mut self, trouble: Option<String>) {
+        let (level, text) = match &trouble {
+            Some(why) => (
+                Level::Error,
+                format!("the journal cannot write: {why}; sensors wait until it can"),
+            ),
+            None => (Level::Warning, "the journal writes again".to_owned()),
+        };
+        self.journal_trouble = trouble;
+        self.notify(Notice::new(level, "journal", "journal", text));
+    }
+
+    fn answer_api(&mut self, ask: u64, question: Ask) {
+        let now = self.now.wall;
+        let write = match question {
+            Ask::KvGet { key } => {
+                let answer = Ok(json!(self.store.get(&key, now)));
+                return self.out.push(Effect::Reply { ask, answer });
+            }
+            Ask::KvList { prefix } => {
+                let answer = Ok(self.store.list(&prefix, 0, None, None, now));
+                return self.out.push(Effect::Reply { ask, answer });
+            }
+            Ask::KvSet { key, value, ttl } => self.store.set(key, value, ttl, now).map(Some),
+            Ask::KvDelete { key } => Ok(self.store.delete(&key, now)),
+        };
+        match write {
+            Ok(write) => {
+                let answer = json!(write.is_some());
+                self.batch.kv.extend(write);
+                self.after.push(After::Reply { ask, answer });
+            }
+            Err(why) => self.out.push(Effect::Reply {
+                ask,
+                answer: Err(why),
+            }),
+        }
+    }
+
+    /// When everything is down and on disk, there is nothing left to do.
+    fn rest(&mut self) {
+        let leaving = matches!(self.phase, Phase::Stopping(_) | Phase::StoppingNow);
+        let at_rest = self.sensors.iter().all(|slot| !slot.life.state.is_live())
+            && self.sensors.iter().all(|slot| slot.undrained.is_empty())
+            && self.executions.none_runs()
+            && self.pending.is_empty();
+        if leaving && at_rest {
+            self.phase = Phase::Stopped;
+            self.out.push(Effect::Exit);
+        }
+    }
+
+    pub(super) fn notify(&mut self, notice: Notice) {
+        self.out.push(Effect::Notice(notice));
+    }
+}

@@ -1,0 +1,333 @@
+//! What users see: the catalog, the sensors, the events and the executions as JSON in the shapes of
+//! StackStorm's API (`/v1`), with our own members beside.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::Core;
+use super::clock::Wall;
+use super::ids;
+use super::record::{LastExit, Status};
+use super::sensor::Slot;
+use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
+
+/// A stable identifier, 24 hexadecimal digits, of a thing that is named by its reference.
+pub fn stable_id(kind: &str, reference: &str) -> String {
+    let hash = blake3::hash(format!("{kind}:{reference}").as_bytes());
+    hash.to_hex()[..24].to_owned()
+}
+
+/// A pack, as `/v1/packs` has it.
+pub fn pack(pack: &Pack) -> Value {
+    json!({
+        "id": stable_id("pack", &pack.name),
+        "ref": pack.name,
+        "name": pack.name,
+        "description": pack.description,
+        "version": pack.version,
+        "author": pack.author,
+        "email": pack.email,
+        "path": pack.dir,
+    })
+}
+
+/// A sensor, as `/v1/sensortypes` has it.
+pub fn sensor_type(sensor: &Sensor) -> Value {
+    let entry_point = sensor.file_path.file_stem().map(|stem| {
+        let stem = stem.to_string_lossy();
+        format!("sensors.{stem}.{}", sensor.class_name)
+    });
+    json!({
+        "id": stable_id("sensor_type", &sensor.reference),
+        "uid": format!("sensor_type:{}:{}", sensor.pack, sensor.class_name),
+        "ref": sensor.reference,
+        "pack": sensor.pack,
+        "name": sensor.class_name,
+        "class_name": sensor.class_name,
+        "description": sensor.description,
+        "enabled": sensor.enabled,
+        "entry_point": entry_point,
+        "artifact_uri": format!("file://{}", sensor.file_path.display()),
+        "poll_interval": sensor.poll_interval,
+        "trigger_types": sensor.trigger_types,
+        "metadata_file": sensor.metadata_file,
+    })
+}
+
+/// A trigger type, as `/v1/triggertypes` has it.
+pub fn trigger_type(kind: &TriggerType) -> Value {
+    json!({
+        "id": stable_id("trigger_type", &kind.reference),
+        "uid": format!("trigger_type:{}:{}", kind.pack, kind.name),
+        "ref": kind.reference,
+        "pack": kind.pack,
+        "name": kind.name,
+        "description": kind.description,
+        "payload_schema": kind.payload_schema,
+        "parameters_schema": kind.parameters_schema,
+        "tags": [],
+        "metadata_file": kind.metadata_file,
+    })
+}
+
+/// A rule, as `/v1/rules` has it.
+pub fn rule(rule: &Rule) -> Value {
+    let criteria: Map<String, Value> = rule
+        .criteria
+        .iter()
+        .map(|one| {
+            let mut body = json!({"type": one.operator, "pattern": one.pattern});
+            if let Some(condition) = &one.condition {
+                body["condition"] = json!(condition);
+            }
+            (one.key.clone(), body)
+        })
+        .collect();
+    let kind = match rule.kind {
+        RuleKind::Standard => "standard",
+        RuleKind::Backstop => "backstop",
+    };
+    json!({
+        "id": stable_id("rule", &rule.reference),
+        "uid": format!("rule:{}:{}", rule.pack, rule.name),
+        "ref": rule.reference,
+        "pack": rule.pack,
+        "name": rule.name,
+        "description": rule.description,
+        "enabled": rule.enabled,
+        "type": {"ref": kind, "parameters": {}},
+        "trigger": {
+            "type": rule.trigger_type,
+            "ref": rule.trigger_type,
+            "parameters": rule.trigger_parameters,
+        },
+        "criteria": criteria,
+        "action": {"ref": rule.action, "parameters": rule.parameters},
+        "tags": [],
+        "metadata_file": rule.metadata_file,
+    })
+}
+
+/// An action, as `/v1/actions` has it.
+pub fn action(action: &Action) -> Value {
+    json!({
+        "id": stable_id("action", &action.reference),
+        "uid": format!("action:{}:{}", action.pack, action.name),
+        "ref": action.reference,
+        "pack": action.pack,
+        "name": action.name,
+        "description": action.description,
+        "enabled": action.enabled,
+        "runner_type": action.runner_type,
+        "entry_point": action.entry_point,
+        "parameters": action.parameters,
+        "tags": [],
+        "metadata_file": action.metadata_file,
+    })
+}
+
+/// An event with what the rules said of it, as the journal has it.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// Its number.
+    pub seq: u64,
+    /// Trigger type.
+    pub trigger: String,
+    /// Sensor.
+    pub sensor: String,
+    /// When it was accepted.
+    pub received: Wall,
+    /// The sensor's time.
+    pub time: Option<String>,
+    /// Trace tag.
+    pub trace_tag: Option<String>,
+    /// JSON text.
+    pub payload: String,
+    /// JSON text.
+    pub verdict: String,
+}
+
+/// An event, as `/v1/triggerinstances` has it; `whole` adds what the rules said.
+pub fn event(row: &EventRow, whole: bool) -> Value {
+    let mut shown = json!({
+        "id": ids::format(ids::Kind::Event, row.received, row.seq),
+        "trigger": row.trigger,
+        "occurrence_time": row.received.rfc3339(),
+        "status": "processed",
+        "payload": raw(&row.payload),
+        "sensor": row.sensor,
+        "time": row.time,
+        "trace_tag": row.trace_tag,
+    });
+    if whole {
+        shown["rules"] = raw(&row.verdict);
+    }
+    shown
+}
+
+/// An execution, as the journal has it.
+#[derive(Clone, Debug)]
+pub struct ExecutionRow {
+    /// Its number.
+    pub seq: u64,
+    /// Number of the event, and when that was accepted.
+    pub event: Option<(u64, Wall)>,
+    /// Trigger type of the event.
+    pub trigger: Option<String>,
+    /// Rule.
+    pub rule: String,
+    /// Action.
+    pub action: String,
+    /// JSON text.
+    pub parameters: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was asked for.
+    pub requested: Wall,
+    /// When its program began.
+    pub started: Option<Wall>,
+    /// When it was over.
+    pub ended: Option<Wall>,
+    /// JSON text.
+    pub result: Option<String>,
+}
+
+/// An execution, as `/v1/executions` has it.
+pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
+    let runner = catalog.actions.get(&row.action).map(|a| &a.runner_type);
+    let (pack, name) = row.action.split_once('.').unwrap_or(("", &row.action));
+    let event = row
+        .event
+        .map(|(seq, at)| ids::format(ids::Kind::Event, at, seq));
+    let took = row
+        .ended
+        .map(|end| end.since(row.started.unwrap_or(row.requested)));
+    json!({
+        "id": ids::format(ids::Kind::Execution, row.requested, row.seq),
+        "action": {"ref": row.action, "pack": pack, "name": name, "runner_type": runner},
+        "runner": {"name": runner},
+        "context": {"user": "petrel", "trigger_instance": {"id": event}},
+        "rule": {"ref": row.rule},
+        "trigger_instance": {"id": event, "trigger": row.trigger},
+        "parameters": raw(&row.parameters),
+        "status": row.status.word(),
+        "requested_timestamp": row.requested.rfc3339(),
+        "start_timestamp": row.started.unwrap_or(row.requested).rfc3339(),
+        "end_timestamp": row.ended.map(Wall::rfc3339),
+        "elapsed_seconds": took.map(|t| t.as_secs_f64()),
+        "result": row.result.as_deref().map(raw),
+    })
+}
+
+/// JSON text from the journal; what cannot be a value (`1e400`) is shown as text.
+fn raw(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+}
+
+impl Core {
+    /// One sensor, with its life and the policy that it is looked after by.
+    pub fn sensor_view(&self, reference: &str, mono: Duration, wall: Wall) -> Option<Value> {
+        let slot = &self.sensors[self.sensor_named(reference)?.0];
+        let mut shown = sensor_type(&slot.spec);
+        let life = self.life_view(slot, mono, wall);
+        if let (Value::Object(all), Value::Object(life)) = (&mut shown, life) {
+            all.extend(life);
+            all.insert("policy".into(), policy(&slot.spec));
+            all.insert("policy_sources".into(), json!(slot.spec.policy_sources));
+        }
+        Some(shown)
+    }
+
+    fn life_view(&self, slot: &Slot, mono: Duration, wall: Wall) -> Value {
+        let waits = matches!(slot.life.state.word(), "backoff" | "cooldown");
+        let next_start = slot.life.deadline().filter(|_| waits).map(|at| {
+            let left = at.saturating_sub(mono).as_micros();
+            Wall(wall.0 + i64::try_from(left).unwrap_or(0)).rfc3339()
+        });
+        let uptime = slot
+            .started
+            .filter(|_| slot.pid.is_some())
+            .map(|at| mono.saturating_sub(at).as_secs_f64());
+        json!({
+            "state": slot.life.state.word(),
+            "pid": slot.pid,
+            "uptime": uptime,
+            "restarts": slot.memory.restarts,
+            "generation": slot.life.generation,
+            "last_exit": slot.memory.last_exit.as_ref().map(last_exit),
+            "next_start": next_start,
+            "status": slot.status,
+            "events": slot.counters.events,
+            "rejected": slot.counters.rejected,
+            "stdout_noise": slot.counters.noise,
+            "last_event": slot.last_event.map(Wall::rfc3339),
+            "journal": self.journal_trouble,
+        })
+    }
+}
+
+fn last_exit(exit: &LastExit) -> Value {
+    json!({
+        "code": exit.exit.code,
+        "signal": exit.exit.signal,
+        "text": exit.exit.words(),
+        "at": exit.at.rfc3339(),
+        "uptime": exit.uptime,
+        "reason": exit.reason,
+    })
+}
+
+/// The resolved policy, in the words of petrel.yaml.
+fn policy(sensor: &Sensor) -> Value {
+    let (restart, start) = (sensor.policy.restart, sensor.policy.start);
+    let (stop, limits) = (sensor.policy.stop, sensor.policy.limits);
+    json!({
+        "restart": {
+            "policy": restart.policy,
+            "initial_delay": duration(restart.initial_delay),
+            "multiplier": restart.multiplier,
+            "max_delay": duration(restart.max_delay),
+            "jitter": restart.jitter,
+            "reset_after": duration(restart.reset_after),
+            "limit": {
+                "burst": restart.limit.burst,
+                "interval": duration(restart.limit.interval),
+                "on_limit": restart.limit.on_limit,
+                "cooldown": duration(restart.limit.cooldown),
+            },
+        },
+        "start": {"ready_timeout": duration(start.ready_timeout)},
+        "stop": {
+            "request_timeout": duration(stop.request_timeout),
+            "grace": duration(stop.grace),
+            "kill_timeout": duration(stop.kill_timeout),
+            "drain_timeout": duration(stop.drain_timeout),
+        },
+        "limits": {"line_bytes": limits.line_bytes, "in_flight": limits.in_flight},
+    })
+}
+
+/// The shortest form that petrel.yaml accepts: `1s`, `500ms`, `5m`, `1h`.
+fn duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0 => "0s".to_owned(),
+        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        _ if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        _ => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_shown_as_they_are_written() {
+        let shown = [0, 500, 1000, 90_000, 300_000, 7_200_000]
+            .map(|ms| duration(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0s", "500ms", "1s", "90s", "5m", "2h"]);
+    }
+}

@@ -1,0 +1,328 @@
+//! The loop: what happens becomes an input, the core says what follows, the world does it.
+//!
+//! One thread. It sleeps until something happens or the core's one deadline comes; it never polls.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
+use tokio::task::LocalSet;
+
+use crate::catalog::{self, Built, Diagnostic};
+use crate::config::Settings;
+use crate::core::input::Input;
+use crate::core::intake::Intake;
+use crate::core::notice::{Level, Notice};
+use crate::core::step::Boot;
+use crate::core::{Core, Effect};
+use crate::rules::RuleSet;
+use crate::world::api::{self, Asked, Question};
+use crate::world::journal::{self, writer};
+use crate::world::lock::Lock;
+use crate::world::paths::{self, Paths};
+use crate::world::runners::Place;
+use crate::world::spawn::Wrapper;
+use crate::world::{World, clock, intake, packs, procfs, python, recovery, stream};
+
+/// Inputs of children that wait for the core.
+const MOST_INPUTS: usize = 256;
+
+/// Inputs that are taken before the loop looks at signals again.
+const AT_A_TIME: usize = 64;
+
+/// Loads everything and runs until it is told to stop.
+///
+/// # Errors
+/// When it cannot start, or the journal fails.
+pub fn run(paths: &Paths) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    LocalSet::new().block_on(&runtime, supervise(paths))
+}
+
+/// Reads `petrel.yaml` and the packs, and says all that is wrong with them.
+///
+/// # Errors
+/// When `petrel.yaml` cannot be read.
+pub fn load(paths: &Paths) -> anyhow::Result<(Settings, Built)> {
+    let (settings, mut diagnostics) = match &paths.config {
+        None => (Settings::default(), Vec::new()),
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("failed to read {}", file.display()))?;
+            Settings::parse(&text, &file.display().to_string())
+        }
+    };
+    let sources = packs::read(&paths.packs, &paths.configs);
+    let mut built = catalog::build(&sources, &settings);
+    diagnostics.append(&mut built.diagnostics);
+    built.diagnostics = diagnostics;
+    Ok((settings, built))
+}
+
+/// Everything that the loop owns.
+struct Daemon {
+    core: Core,
+    world: World,
+    inputs: Receiver<Input>,
+    at_once: UnboundedReceiver<Input>,
+    journal: UnboundedReceiver<Input>,
+    questions: Receiver<Asked>,
+    interrupt: Signal,
+    terminate: Signal,
+    asked: u64,
+    stops: u32,
+    _lock: Lock,
+    socket: PathBuf,
+}
+
+async fn supervise(paths: &Paths) -> anyhow::Result<()> {
+    paths::private_dir(&paths.data)?;
+    let lock = Lock::take(&paths.data)?;
+    let interrupt = signal(SignalKind::interrupt())?;
+    let terminate = signal(SignalKind::terminate())?;
+    let (settings, built) = load(paths)?;
+    let sdk = sensor_wrapper::sdk::unpack(&paths.data).context("failed to unpack the SDK")?;
+    let place = Place {
+        python: python::interpreter(settings.python.as_deref()),
+        sdk,
+        socket: paths::socket_path(&paths.data)?,
+        data: paths.data.clone(),
+        packs: paths.packs.clone(),
+    };
+    let catalog = Arc::new(built.catalog);
+    let (rules, refused) = RuleSet::compile(Arc::clone(&catalog));
+    report(built.diagnostics.iter().chain(&refused));
+
+    recovery::await_leftovers(&paths.data);
+    let now = clock::now();
+    let db = journal::open(&paths.data)?;
+    let found = journal::start::read(&db, now.wall)?;
+    journal::start::keep_rule_set(&db, rules.hash(), &rules.text())?;
+    let boot_id = procfs::boot_id();
+    let look_up = |was| recovery::look_up(&paths.data, &boot_id, &catalog, was);
+    let recovered: Vec<_> = found.running.into_iter().map(look_up).collect();
+    recovery::sweep(&paths.data, &recovered);
+
+    let (inputs_to, inputs) = mpsc::channel(MOST_INPUTS);
+    let (at_once_to, at_once) = mpsc::unbounded_channel();
+    let (journal_to, journal_in) = mpsc::unbounded_channel();
+    let (questions_to, questions) = mpsc::channel(MOST_INPUTS);
+    let tell = move |input| journal_to.send(input).is_ok();
+    let journal = writer::start(db, boot_id, tell)?;
+    let judge = Intake::new(
+        Arc::clone(&catalog),
+        Arc::new(rules),
+        settings.payload_validation,
+    );
+    let (pieces, intake) = intake::start(judge, inputs_to.clone())?;
+    let shared = api::Shared {
+        catalog: Arc::clone(&catalog),
+        data: paths.data.clone(),
+        questions: questions_to,
+    };
+    api::serve(&place.socket, shared)?;
+    let socket = place.socket.clone();
+    let core = Core::new(Boot {
+        catalog: Arc::clone(&catalog),
+        parallel: parallel(&settings),
+        memories: found.memories,
+        kv: found.kv,
+        last_event: found.last_event,
+        last_execution: found.last_execution,
+        recovered,
+    });
+    let world = World {
+        catalog,
+        wrapper: Wrapper::find()?,
+        place,
+        inputs: inputs_to,
+        at_once: at_once_to,
+        pieces,
+        orders: journal.orders,
+        asked: HashMap::new(),
+        sensors: HashMap::new(),
+        actions: HashMap::new(),
+    };
+    let mut daemon = Daemon {
+        core,
+        world,
+        inputs,
+        at_once,
+        journal: journal_in,
+        questions,
+        interrupt,
+        terminate,
+        asked: 0,
+        stops: 0,
+        _lock: lock,
+        socket,
+    };
+    let ended = daemon.work().await;
+    let Daemon { world, socket, .. } = daemon;
+    // Its last sender ends each thread, once all that waits is done.
+    drop(world);
+    let _ = std::fs::remove_file(socket);
+    let written = journal.thread.join();
+    let judged = intake.join();
+    ended?;
+    written
+        .map_err(|_| anyhow::anyhow!("the journal's thread panicked"))?
+        .context("the journal failed")?;
+    judged.map_err(|_| anyhow::anyhow!("the intake thread panicked"))
+}
+
+/// Slots for actions: as configured, else twice the cores.
+fn parallel(settings: &Settings) -> usize {
+    match settings.actions.parallel {
+        0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
+        given => given as usize,
+    }
+}
+
+/// Shows what is wrong with the packs; the rest of them runs.
+fn report<'a>(diagnostics: impl Iterator<Item = &'a Diagnostic>) {
+    let color = std::io::stdout().is_terminal();
+    for diagnostic in diagnostics {
+        let level = match diagnostic.is_error() {
+            true => Level::Error,
+            false => Level::Warning,
+        };
+        let text = format!("{}\n{}", diagnostic.message, diagnostic.render(color));
+        stream::show(&Notice::new(level, "pack.fault", &diagnostic.file, text));
+    }
+}
+
+/// What woke the loop.
+enum Woken {
+    Input(Input),
+    Asked(Asked),
+    Signal,
+    JournalEnded,
+}
+
+impl Daemon {
+    async fn work(&mut self) -> anyhow::Result<()> {
+        let version = env!("CARGO_PKG_VERSION");
+        let data = self.world.place.data.display().to_string();
+        let text = format!("petrel {version} looks after the packs; data in {data}");
+        stream::show(&Notice::new(Level::Info, "petrel.start", "", text));
+        let mut waiting = VecDeque::from([Input::Begin]);
+        loop {
+            if self.take(&mut waiting) {
+                stream::show(&Notice::new(Level::Info, "petrel.stop", "", "all is at rest"));
+                return Ok(());
+            }
+            match self.wait().await {
+                Woken::Input(input) => waiting.push_back(input),
+                Woken::Asked((question, answer)) => {
+                    waiting.extend(self.question(question, answer));
+                }
+                Woken::Signal => waiting.push_back(self.stop()),
+                Woken::JournalEnded => {
+                    self.world.kill_all();
+                    anyhow::bail!("the journal ended; what it had acknowledged is on disk");
+                }
+            }
+            self.gather(&mut waiting);
+        }
+    }
+
+    /// Takes all inputs, and those that follow at once from their effects; true at the end.
+    fn take(&mut self, waiting: &mut VecDeque<Input>) -> bool {
+        let mut over = false;
+        while let Some(input) = waiting.pop_front() {
+            self.world.note(&input);
+            for effect in self.core.step(input, clock::now()) {
+                over |= matches!(effect, Effect::Exit);
+                self.world.perform(effect);
+            }
+            while let Ok(input) = self.at_once.try_recv() {
+                waiting.push_back(input);
+            }
+        }
+        over
+    }
+
+    fn gather(&mut self, waiting: &mut VecDeque<Input>) {
+        while waiting.len() < AT_A_TIME
+            && let Ok(input) = self.journal.try_recv().or_else(|_| self.inputs.try_recv())
+        {
+            waiting.push_back(input);
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let deadline = self.core.deadline();
+        let timer = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(clock::instant(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => Woken::Signal,
+            _ = self.terminate.recv() => Woken::Signal,
+            input = self.journal.recv() => input.map_or(Woken::JournalEnded, Woken::Input),
+            Some(input) = self.inputs.recv() => Woken::Input(input),
+            Some(asked) = self.questions.recv() => Woken::Asked(asked),
+            () = timer => Woken::Input(Input::Timer),
+        }
+    }
+
+    fn stop(&mut self) -> Input {
+        self.stops += 1;
+        let (text, input) = match self.stops {
+            1 => (
+                "stopping; once more stops everything at once",
+                Input::Stop,
+            ),
+            _ => ("stopping at once", Input::StopNow),
+        };
+        stream::show(&Notice::new(Level::Info, "petrel.stop", "", text));
+        input
+    }
+
+    fn question(
+        &mut self,
+        question: Question,
+        answer: tokio::sync::oneshot::Sender<Result<Value, String>>,
+    ) -> Option<Input> {
+        match question {
+            Question::Core(question) => {
+                self.asked += 1;
+                let ask = self.asked;
+                self.world.asked.insert(ask, answer);
+                Some(Input::Ask { ask, question })
+            }
+            Question::Sensors(reference) => {
+                // Who asked may have gone away.
+                let _ = answer.send(self.sensors(reference));
+                None
+            }
+        }
+    }
+
+    fn sensors(&self, reference: Option<String>) -> Result<Value, String> {
+        let now = clock::now();
+        let view = |reference: &str| self.core.sensor_view(reference, now.mono, now.wall);
+        match reference {
+            Some(reference) => view(&reference)
+                .ok_or_else(|| format!("Sensor \"{reference}\" is not found.")),
+            None => Ok(self
+                .world
+                .catalog
+                .sensors
+                .keys()
+                .filter_map(|reference| view(reference))
+                .collect()),
+        }
+    }
+}

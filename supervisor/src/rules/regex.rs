@@ -1,0 +1,167 @@
+//! Python's regular expressions on `fancy-regex`: the differences in notation are translated, and
+//! backtracking is bounded.
+
+use fancy_regex::{Regex, RegexBuilder};
+
+/// Most steps of backtracking; a pattern that needs more is an error, not a mismatch.
+const BACKTRACKING: usize = 1_000_000;
+
+/// How a pattern is applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    /// Only at the start of the text: `re.match`.
+    pub anchored: bool,
+    /// `re.IGNORECASE`.
+    pub ignore_case: bool,
+    /// `re.DOTALL`.
+    pub dot_all: bool,
+}
+
+/// Compiles a Python pattern.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
+    let mut options = String::new();
+    options.push_str(if flags.ignore_case { "i" } else { "" });
+    options.push_str(if flags.dot_all { "s" } else { "" });
+    let body = translate(pattern);
+    let start = if flags.anchored { r"\A" } else { "" };
+    let whole = match options.is_empty() {
+        true => format!("{start}(?:{body})"),
+        false => format!("{start}(?{options}:{body})"),
+    };
+    RegexBuilder::new(&whole)
+        .backtrack_limit(BACKTRACKING)
+        .build()
+        .map_err(|error| format!("\"{pattern}\" is not a regular expression: {error}"))
+}
+
+/// True when the pattern is found.
+///
+/// # Errors
+/// When it needs too much backtracking.
+pub fn found(regex: &Regex, text: &str) -> Result<bool, String> {
+    regex.is_match(text).map_err(|error| error.to_string())
+}
+
+/// A shell wildcard as a regular expression over the whole text: Python's `fnmatch.translate`.
+pub fn wildcard(pattern: &str) -> Result<Regex, String> {
+    let chars: Vec<char> = pattern.chars().collect();
+    let mut out = String::from(r"(?s)\A");
+    let mut at = 0;
+    while at < chars.len() {
+        match chars[at] {
+            '*' => out.push_str(".*"),
+            '?' => out.push('.'),
+            '[' => match class_end(&chars, at + 1) {
+                Some(end) => {
+                    push_class(&mut out, &chars[at + 1..end]);
+                    at = end;
+                }
+                None => out.push_str(r"\["),
+            },
+            c => out.push_str(&fancy_regex::escape(&c.to_string())),
+        }
+        at += 1;
+    }
+    out.push_str(r"\z");
+    Regex::new(&out).map_err(|error| error.to_string())
+}
+
+/// Where the `]` of a class is that begins at `from`; one directly at its start belongs to it.
+fn class_end(chars: &[char], from: usize) -> Option<usize> {
+    let mut start = from;
+    start += usize::from(chars.get(start) == Some(&'!'));
+    start += usize::from(chars.get(start) == Some(&']'));
+    (start..chars.len()).find(|at| chars[*at] == ']')
+}
+
+fn push_class(out: &mut String, class: &[char]) {
+    out.push('[');
+    for (at, c) in class.iter().enumerate() {
+        match c {
+            '!' if at == 0 => out.push('^'),
+            '-' => out.push('-'),
+            c if c.is_ascii_punctuation() => out.extend(['\\', *c]),
+            c => out.push(*c),
+        }
+    }
+    out.push(']');
+}
+
+/// Python's notation in that of `fancy-regex`.
+fn translate(pattern: &str) -> String {
+    let chars: Vec<char> = pattern.chars().collect();
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let (mut at, mut class_start) = (0, None);
+    while at < chars.len() {
+        let (c, next) = (chars[at], chars.get(at + 1).copied());
+        match (c, class_start) {
+            ('\\', _) => {
+                match next {
+                    Some('Z') if class_start.is_none() => out.push_str(r"\z"),
+                    Some(next @ ('<' | '>' | '_')) => out.push(next),
+                    Some(next) => out.extend(['\\', next]),
+                    None => out.push('\\'),
+                }
+                at += 1;
+            }
+            ('[', None) => {
+                out.push('[');
+                class_start = Some(at + 1);
+                if next == Some('^') {
+                    out.push('^');
+                    at += 1;
+                    class_start = Some(at + 1);
+                }
+            }
+            (']', Some(start)) if at > start => {
+                out.push(']');
+                class_start = None;
+            }
+            // Rust gives these a meaning within a class.
+            ('[' | ']' | '&' | '~', Some(_)) => out.extend(['\\', c]),
+            // Python's `$` also holds before a final newline.
+            ('$', None) => out.push_str(r"(?=\n?\z)"),
+            ('{', None) if next == Some(',') => out.push_str("{0"),
+            _ => out.push(c),
+        }
+        at += 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(pattern: &str, text: &str) -> bool {
+        found(&compile(pattern, Flags::default()).unwrap(), text).unwrap()
+    }
+
+    #[test]
+    fn notation_is_pythons() {
+        assert!(search("v1$", "v1\n") && !search(r"v1\Z", "v1\n"));
+        assert!(search("[[a]", "[") && search("[]a]", "]"));
+        assert!(search("[a&&b]", "&"));
+        assert!(search(r"(?P<x>a)(?P=x)", "aa") && search("(?<!b)a", "ca"));
+        assert!(search("^a{,2}$", "aa") && !search("^a{,2}$", "aaa"));
+        assert!(search("(?i)ABC", "abc"));
+        assert!(compile("(", Flags::default()).is_err());
+    }
+
+    #[test]
+    fn a_hostile_pattern_is_an_error_and_not_a_hang() {
+        let regex = compile(r"(a|a)*(?=b)c\1", Flags::default()).unwrap();
+        assert!(found(&regex, &"a".repeat(40)).is_err());
+    }
+
+    #[test]
+    fn wildcards_cover_the_whole_text() {
+        let matches = |pattern, text| found(&wildcard(pattern).unwrap(), text).unwrap();
+        assert!(matches("v?", "v1") && !matches("V?", "v1"));
+        assert!(!matches("foo", "test foo test") && matches("*foo*", "test\nfoo test"));
+        assert!(matches("[!a]x", "bx") && matches("a[]]", "a]") && matches("[x", "[x"));
+    }
+}

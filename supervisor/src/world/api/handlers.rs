@@ -1,0 +1,289 @@
+//! One function per path.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{Question, Shared};
+use crate::core::input::Ask;
+use crate::core::record::Status;
+use crate::core::{ids, view};
+use crate::world::journal::query::{self, Page, Wanted};
+use crate::world::journal::{self};
+
+/// Rows of a list when nobody says how many; StackStorm's.
+const LIMIT: usize = 50;
+
+/// All paths.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/v1/packs", get(packs))
+        .route("/v1/sensortypes", get(sensors))
+        .route("/v1/sensortypes/{ref}", get(sensor))
+        .route("/v1/triggertypes", get(triggers))
+        .route("/v1/rules", get(rules))
+        .route("/v1/actions", get(actions))
+        .route("/v1/executions", get(executions))
+        .route("/v1/executions/{id}", get(execution))
+        .route("/v1/triggerinstances", get(events))
+        .route("/v1/triggerinstances/{id}", get(event))
+        .route("/v1/keys", get(keys))
+        .route(
+            "/v1/keys/{name}",
+            get(key).put(set_key).delete(delete_key),
+        )
+        .fallback(nowhere)
+        .with_state(shared)
+}
+
+/// What went wrong, in StackStorm's form.
+struct Fault(StatusCode, String);
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({"faultstring": self.1}))).into_response()
+    }
+}
+
+type Answer = Result<Response, Fault>;
+
+/// Parameters of lists.
+#[derive(Debug, Default, Deserialize)]
+struct List {
+    pack: Option<String>,
+    limit: Option<i64>,
+    offset: Option<usize>,
+    action: Option<String>,
+    trigger: Option<String>,
+    status: Option<String>,
+    prefix: Option<String>,
+}
+
+impl List {
+    fn limit(&self, otherwise: usize) -> usize {
+        match self.limit {
+            None => otherwise,
+            Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX >> 1),
+        }
+    }
+
+    fn wants(&self, pack: &str) -> bool {
+        self.pack.as_deref().is_none_or(|wanted| wanted == pack)
+    }
+}
+
+/// A page, with StackStorm's headers that tell how many there are.
+fn page(rows: Vec<Value>, total: u64, limit: usize) -> Response {
+    let mut headers = HeaderMap::new();
+    for (name, number) in [("x-total-count", total), ("x-limit", limit as u64)] {
+        headers.insert(name, HeaderValue::from(number));
+    }
+    (headers, Json(Value::Array(rows))).into_response()
+}
+
+/// A page of a list that is in memory.
+fn cut(rows: Vec<Value>, list: &List) -> Response {
+    let total = rows.len() as u64;
+    let limit = list.limit(usize::MAX >> 1);
+    let offset = list.offset.unwrap_or(0);
+    let rows = rows.into_iter().skip(offset).take(limit).collect();
+    page(rows, total, limit)
+}
+
+async fn nowhere() -> Fault {
+    Fault(StatusCode::NOT_FOUND, "there is nothing at this path".into())
+}
+
+async fn packs(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
+    let all = shared.catalog.packs.values();
+    cut(all.map(|one| view::pack(one)).collect(), &list)
+}
+
+async fn triggers(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
+    let all = shared.catalog.trigger_types.values();
+    let some = all.filter(|one| list.wants(&one.pack));
+    cut(some.map(|one| view::trigger_type(one)).collect(), &list)
+}
+
+async fn rules(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
+    let all = shared.catalog.rules.values();
+    let some = all.filter(|one| list.wants(&one.pack));
+    cut(some.map(|one| view::rule(one)).collect(), &list)
+}
+
+async fn actions(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
+    let all = shared.catalog.actions.values();
+    let some = all.filter(|one| list.wants(&one.pack));
+    cut(some.map(|one| view::action(one)).collect(), &list)
+}
+
+async fn sensors(State(shared): State<Shared>, Query(list): Query<List>) -> Answer {
+    let all = ask(&shared, Question::Sensors(None)).await?;
+    let Value::Array(all) = all else {
+        return Ok(cut(Vec::new(), &list));
+    };
+    let wanted = |one: &Value| list.wants(one["pack"].as_str().unwrap_or_default());
+    Ok(cut(all.into_iter().filter(wanted).collect(), &list))
+}
+
+async fn sensor(State(shared): State<Shared>, Path(reference): Path<String>) -> Answer {
+    let found = ask(&shared, Question::Sensors(Some(reference))).await?;
+    Ok(Json(found).into_response())
+}
+
+async fn ask(shared: &Shared, question: Question) -> Result<Value, Fault> {
+    let (to, answer) = oneshot::channel();
+    let leaving = || {
+        let why = "petrel is stopping".to_owned();
+        Fault(StatusCode::SERVICE_UNAVAILABLE, why)
+    };
+    let sent = shared.questions.send((question, to)).await;
+    sent.map_err(|_| leaving())?;
+    let answer = answer.await.map_err(|_| leaving())?;
+    answer.map_err(|why| Fault(StatusCode::NOT_FOUND, why))
+}
+
+/// Reads the journal off the main thread.
+async fn read<T: Send + 'static>(
+    shared: &Shared,
+    query: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, Fault> {
+    let data = shared.data.clone();
+    let read = move || journal::open_read_only(&data).and_then(|db| query(&db));
+    let fault = |why: String| Fault(StatusCode::INTERNAL_SERVER_ERROR, why);
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| fault(error.to_string()))?
+        .map_err(|error| fault(format!("the journal cannot be read: {error}")))
+}
+
+fn wanted(list: &List, reference: &Option<String>) -> Result<Wanted, Fault> {
+    let status = match &list.status {
+        None => None,
+        Some(word) => Some(Status::from_word(word).ok_or_else(|| {
+            let known = Status::ALL.map(Status::word).join(", ");
+            let why = format!("status \"{word}\" is not one of {known}");
+            Fault(StatusCode::BAD_REQUEST, why)
+        })?),
+    };
+    Ok(Wanted {
+        limit: list.limit(LIMIT),
+        offset: list.offset.unwrap_or(0),
+        reference: reference.clone(),
+        status,
+    })
+}
+
+async fn executions(State(shared): State<Shared>, Query(list): Query<List>) -> Answer {
+    let wanted = wanted(&list, &list.action)?;
+    let limit = wanted.limit;
+    let Page { rows, total } = read(&shared, move |db| query::executions(db, &wanted)).await?;
+    let rows = rows.iter().map(|row| view::execution(row, &shared.catalog));
+    Ok(page(rows.collect(), total, limit))
+}
+
+async fn execution(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let found = match ids::parse(ids::Kind::Execution, &id) {
+        Some(seq) => read(&shared, move |db| query::execution(db, seq)).await?,
+        None => None,
+    };
+    let shown = found.map(|row| view::execution(&row, &shared.catalog));
+    identified(shown, "execution", &id)
+}
+
+async fn events(State(shared): State<Shared>, Query(list): Query<List>) -> Answer {
+    let wanted = wanted(&list, &list.trigger)?;
+    let limit = wanted.limit;
+    let Page { rows, total } = read(&shared, move |db| query::events(db, &wanted)).await?;
+    let rows = rows.iter().map(|row| view::event(row, false));
+    Ok(page(rows.collect(), total, limit))
+}
+
+async fn event(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let found = match ids::parse(ids::Kind::Event, &id) {
+        Some(seq) => read(&shared, move |db| query::event(db, seq)).await?,
+        None => None,
+    };
+    identified(found.map(|row| view::event(&row, true)), "event", &id)
+}
+
+/// The row, if its identifier is the one that was asked for to the letter.
+fn identified(found: Option<Value>, kind: &str, id: &str) -> Answer {
+    match found.filter(|one| one["id"] == id) {
+        Some(one) => Ok(Json(one).into_response()),
+        None => {
+            let why = format!("Resource with a reference or id \"{id}\" not found: no {kind}");
+            Err(Fault(StatusCode::NOT_FOUND, why))
+        }
+    }
+}
+
+async fn keys(State(shared): State<Shared>, Query(list): Query<List>) -> Answer {
+    let prefix = list.prefix.clone().unwrap_or_default();
+    let all = ask(&shared, Question::Core(Ask::KvList { prefix })).await?;
+    let items = all.as_array().cloned().unwrap_or_default();
+    let rows = items
+        .into_iter()
+        .map(|item| kv_item(&item["key"], &item["value"], &item["expires"]));
+    Ok(cut(rows.collect(), &list))
+}
+
+fn kv_item(name: &Value, value: &Value, expires: &Value) -> Value {
+    json!({
+        "name": name,
+        "value": value,
+        "scope": "st2kv.system",
+        "secret": false,
+        "encrypted": false,
+        "expire_timestamp": expires,
+        "uid": format!("key_value_pair:st2kv.system:{}", name.as_str().unwrap_or_default()),
+    })
+}
+
+async fn key(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
+    let key = name.clone();
+    match ask(&shared, Question::Core(Ask::KvGet { key })).await? {
+        Value::Null => {
+            let why = format!("Unable to find a key-value pair with name \"{name}\"");
+            Err(Fault(StatusCode::NOT_FOUND, why))
+        }
+        value => Ok(Json(kv_item(&json!(name), &value, &Value::Null)).into_response()),
+    }
+}
+
+/// The body of a write.
+#[derive(Debug, Deserialize)]
+struct KvBody {
+    value: String,
+    ttl: Option<u64>,
+}
+
+async fn set_key(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Json(body): Json<KvBody>,
+) -> Answer {
+    let question = Ask::KvSet {
+        key: name.clone(),
+        value: body.value.clone(),
+        ttl: body.ttl,
+    };
+    ask(&shared, Question::Core(question)).await?;
+    Ok(Json(kv_item(&json!(name), &json!(body.value), &Value::Null)).into_response())
+}
+
+async fn delete_key(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
+    let key = name.clone();
+    match ask(&shared, Question::Core(Ask::KvDelete { key })).await? {
+        Value::Bool(true) => Ok(StatusCode::NO_CONTENT.into_response()),
+        _ => {
+            let why = format!("Unable to find a key-value pair with name \"{name}\"");
+            Err(Fault(StatusCode::NOT_FOUND, why))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The API: HTTP over a Unix socket, with the paths and bodies of StackStorm's `/v1`.
+//!
+//! Only the owner of the socket and root get in: the folder and the socket are private, and the
+//! peer's user is checked besides. Lists of the catalog are answered here; what only the core knows
+//! is asked of the loop; the journal is read on a connection of its own, off the main thread.
+
+mod handlers;
+mod server;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::catalog::Catalog;
+use crate::core::input::Ask;
+
+pub use server::serve;
+
+/// The file in the data folder that names the socket.
+pub const SOCKET_FILE: &str = "socket";
+
+/// What the loop is asked.
+#[derive(Debug)]
+pub enum Question {
+    /// Something that the core decides.
+    Core(Ask),
+    /// All sensors with their life, or one by its reference.
+    Sensors(Option<String>),
+}
+
+/// A question and where its answer goes; an error is "not found" or the reason of a refusal.
+pub type Asked = (Question, oneshot::Sender<Result<Value, String>>);
+
+/// What handlers know.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The packs.
+    pub catalog: Arc<Catalog>,
+    /// The data folder.
+    pub data: PathBuf,
+    /// To the loop.
+    pub questions: mpsc::Sender<Asked>,
+}

@@ -1,0 +1,29 @@
+//! The only place that reads a clock.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::core::clock::{Now, Wall};
+
+static START: OnceLock<Instant> = OnceLock::new();
+
+/// Now, by both clocks.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn now() -> Now {
+    let instant = Instant::now();
+    let mono = instant.duration_since(*START.get_or_init(|| instant));
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Now {
+        mono,
+        wall: Wall(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)),
+    }
+}
+
+/// The moment of `mono`, for a timer.
+pub fn instant(mono: Duration) -> tokio::time::Instant {
+    now();
+    let start = START.get().copied().map(tokio::time::Instant::from_std);
+    start.map_or_else(tokio::time::Instant::now, |start| start + mono)
+}

@@ -1,0 +1,83 @@
+//! The thread on which sensors' output becomes judged events.
+
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::core::Input;
+use crate::core::intake::Intake;
+use crate::core::sensor::SensorIx;
+
+/// Pieces of all sensors that wait for the thread.
+const MOST_PIECES: usize = 64;
+
+/// What the thread is given, in order.
+#[derive(Debug)]
+pub enum Piece {
+    /// Some output of a sensor's start.
+    Output {
+        /// Which sensor.
+        sensor: SensorIx,
+        /// Its start.
+        generation: u64,
+        /// As read.
+        bytes: Vec<u8>,
+    },
+    /// No more output of this start.
+    End {
+        /// Which sensor.
+        sensor: SensorIx,
+        /// Its start.
+        generation: u64,
+    },
+    /// Something that must not overtake the output before it.
+    After(Input),
+}
+
+/// Starts the thread; what it makes of the pieces goes to `inputs`. It ends with the last sender.
+///
+/// # Errors
+/// When the system refuses another thread.
+pub fn start(
+    mut intake: Intake,
+    inputs: Sender<Input>,
+) -> std::io::Result<(Sender<Piece>, JoinHandle<()>)> {
+    let (pieces, waiting) = channel(MOST_PIECES);
+    let thread = std::thread::Builder::new()
+        .name("intake".into())
+        .spawn(move || run(&mut intake, waiting, &inputs))?;
+    Ok((pieces, thread))
+}
+
+fn run(intake: &mut Intake, mut waiting: Receiver<Piece>, inputs: &Sender<Input>) {
+    while let Some(piece) = waiting.blocking_recv() {
+        for input in judge(intake, piece) {
+            if inputs.blocking_send(input).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn judge(intake: &mut Intake, piece: Piece) -> Vec<Input> {
+    match piece {
+        Piece::Output {
+            sensor,
+            generation,
+            bytes,
+        } => vec![Input::Said {
+            sensor,
+            generation,
+            said: intake.feed(sensor, generation, &bytes),
+        }],
+        Piece::End { sensor, generation } => vec![
+            Input::Said {
+                sensor,
+                generation,
+                said: intake.end(sensor, generation),
+            },
+            Input::Drained { sensor, generation },
+        ],
+        Piece::After(input) => vec![input],
+    }
+}

@@ -1,0 +1,53 @@
+//! The journal: SQLite in WAL mode, written by one thread ([`writer`]), read by anybody ([`query`]).
+//!
+//! What has no row here has not happened. The journal never interprets what it stores.
+
+pub mod query;
+pub mod start;
+pub mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// The file in the data folder.
+pub const FILE: &str = "journal.db";
+
+/// Versions of the file that this program reads.
+const VERSION: &str = "1";
+
+/// A connection that may write; creates the file.
+///
+/// # Errors
+/// When the file cannot be opened, is of another version, or is no journal.
+pub fn open(data: &Path) -> anyhow::Result<Connection> {
+    let db = Connection::open(data.join(FILE))?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.pragma_update(None, "journal_mode", "wal")?;
+    db.pragma_update(None, "synchronous", "full")?;
+    db.execute_batch(include_str!("schema.sql"))?;
+    let known = "INSERT INTO meta VALUES ('version', ?1) ON CONFLICT DO NOTHING";
+    db.execute(known, [VERSION])?;
+    let version: String =
+        db.query_row("SELECT value FROM meta WHERE key = 'version'", [], |row| {
+            row.get(0)
+        })?;
+    anyhow::ensure!(
+        version == VERSION,
+        "the journal in {} has version {version}; this petrel reads version {VERSION}",
+        data.display()
+    );
+    Ok(db)
+}
+
+/// A connection that only reads.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn open_read_only(data: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(data.join(FILE), flags)?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    Ok(db)
+}

@@ -1,0 +1,157 @@
+//! What people ask the journal; on a read-only connection, never on the writer's.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::core::clock::Wall;
+use crate::core::record::{Execution, Status};
+use crate::core::view::{EventRow, ExecutionRow};
+
+/// A page of rows, newest first, and how many there are in all.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// At most as many as were asked for.
+    pub rows: Vec<T>,
+    /// In all.
+    pub total: u64,
+}
+
+/// Which rows, how many.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// At most so many.
+    pub limit: usize,
+    /// After so many.
+    pub offset: usize,
+    /// Of this action or trigger only.
+    pub reference: Option<String>,
+    /// With this status only.
+    pub status: Option<Status>,
+}
+
+/// An execution, for the core.
+///
+/// # Errors
+/// When a column is not of its type.
+pub fn execution_from_row(row: &Row<'_>) -> rusqlite::Result<Execution> {
+    let parameters: String = row.get("parameters")?;
+    Ok(Execution {
+        seq: row.get::<_, i64>("seq")? as u64,
+        event: row.get::<_, i64>("event")? as u64,
+        rule: row.get("rule")?,
+        rule_version: row.get("rule_version")?,
+        action: row.get("action")?,
+        parameters: serde_json::from_str(&parameters).unwrap_or_default(),
+        status: status(row)?,
+        requested: Wall(row.get("requested")?),
+        started: row.get::<_, Option<i64>>("started")?.map(Wall),
+    })
+}
+
+fn status(row: &Row<'_>) -> rusqlite::Result<Status> {
+    let word: String = row.get("status")?;
+    Status::from_word(&word).ok_or(rusqlite::Error::InvalidQuery)
+}
+
+fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow {
+        seq: row.get::<_, i64>("seq")? as u64,
+        trigger: row.get("trigger")?,
+        sensor: row.get("sensor")?,
+        received: Wall(row.get("received")?),
+        time: row.get("time")?,
+        trace_tag: row.get("trace_tag")?,
+        payload: row.get("payload")?,
+        verdict: row.get("verdict")?,
+    })
+}
+
+fn execution_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
+    let event = row.get::<_, i64>("event")? as u64;
+    let received: Option<i64> = row.get("event_received")?;
+    Ok(ExecutionRow {
+        seq: row.get::<_, i64>("seq")? as u64,
+        event: received.map(|at| (event, Wall(at))),
+        trigger: row.get("event_trigger")?,
+        rule: row.get("rule")?,
+        action: row.get("action")?,
+        parameters: row.get("parameters")?,
+        status: status(row)?,
+        requested: Wall(row.get("requested")?),
+        started: row.get::<_, Option<i64>>("started")?.map(Wall),
+        ended: row.get::<_, Option<i64>>("ended")?.map(Wall),
+        result: row.get("result")?,
+    })
+}
+
+const EXECUTIONS: &str = "SELECT executions.*, events.received AS event_received,
+     events.trigger AS event_trigger
+     FROM executions LEFT JOIN events ON events.seq = executions.event";
+
+/// The newest events.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn events(db: &Connection, wanted: &Wanted) -> rusqlite::Result<Page<EventRow>> {
+    let mut statement = db.prepare_cached(
+        "SELECT * FROM events WHERE (?1 IS NULL OR trigger = ?1)
+         ORDER BY seq DESC LIMIT ?2 OFFSET ?3",
+    )?;
+    let page = params![wanted.reference, wanted.limit as i64, wanted.offset as i64];
+    let rows = statement
+        .query_map(page, event_row)?
+        .collect::<Result<_, _>>()?;
+    let total = db.query_row(
+        "SELECT count(*) FROM events WHERE (?1 IS NULL OR trigger = ?1)",
+        params![wanted.reference],
+        |row| row.get::<_, i64>(0),
+    )?;
+    Ok(Page {
+        rows,
+        total: total as u64,
+    })
+}
+
+/// One event.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn event(db: &Connection, seq: u64) -> rusqlite::Result<Option<EventRow>> {
+    db.prepare_cached("SELECT * FROM events WHERE seq = ?1")?
+        .query_row([seq as i64], event_row)
+        .optional()
+}
+
+/// The newest executions.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn executions(db: &Connection, wanted: &Wanted) -> rusqlite::Result<Page<ExecutionRow>> {
+    const WHERE: &str = "WHERE (?1 IS NULL OR action = ?1) AND (?2 IS NULL OR status = ?2)";
+    let status = wanted.status.map(Status::word);
+    let listing = format!("{EXECUTIONS} {WHERE} ORDER BY executions.seq DESC LIMIT ?3 OFFSET ?4");
+    let mut statement = db.prepare_cached(&listing)?;
+    let (limit, offset) = (wanted.limit as i64, wanted.offset as i64);
+    let page = params![wanted.reference, status, limit, offset];
+    let rows = statement
+        .query_map(page, execution_row)?
+        .collect::<Result<_, _>>()?;
+    let total = db.query_row(
+        &format!("SELECT count(*) FROM executions {WHERE}"),
+        params![wanted.reference, status],
+        |row| row.get::<_, i64>(0),
+    )?;
+    Ok(Page {
+        rows,
+        total: total as u64,
+    })
+}
+
+/// One execution.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn execution(db: &Connection, seq: u64) -> rusqlite::Result<Option<ExecutionRow>> {
+    db.prepare_cached(&format!("{EXECUTIONS} WHERE executions.seq = ?1"))?
+        .query_row([seq as i64], execution_row)
+        .optional()
+}

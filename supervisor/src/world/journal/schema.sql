@@ -1,0 +1,78 @@
+-- The journal, version 1. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
+
+CREATE TABLE IF NOT EXISTS meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a rule-set hash in `events` stands for: one row per set of rules that ever judged.
+CREATE TABLE IF NOT EXISTS rule_sets (
+    hash TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS events (
+    seq       INTEGER PRIMARY KEY,
+    trigger   TEXT NOT NULL,
+    sensor    TEXT NOT NULL,
+    received  INTEGER NOT NULL,
+    time      TEXT,
+    trace_tag TEXT,
+    payload   TEXT NOT NULL,
+    verdict   TEXT NOT NULL,
+    rule_set  TEXT NOT NULL
+) STRICT;
+
+-- Idempotency keys within their window: who came first.
+CREATE TABLE IF NOT EXISTS seen (
+    sensor   TEXT NOT NULL,
+    trigger  TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    event    INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    PRIMARY KEY (sensor, trigger, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS seen_received ON seen (received);
+
+-- The identity of an execution is (event, rule, rule version).
+CREATE TABLE IF NOT EXISTS executions (
+    seq          INTEGER PRIMARY KEY,
+    event        INTEGER NOT NULL,
+    rule         TEXT NOT NULL,
+    rule_version TEXT NOT NULL,
+    action       TEXT NOT NULL,
+    parameters   TEXT NOT NULL,
+    status       TEXT NOT NULL,
+    boot         TEXT,
+    requested    INTEGER NOT NULL,
+    started      INTEGER,
+    ended        INTEGER,
+    result       TEXT,
+    UNIQUE (event, rule, rule_version)
+) STRICT;
+CREATE INDEX IF NOT EXISTS executions_open ON executions (status, seq)
+    WHERE status IN ('requested', 'running');
+
+CREATE TABLE IF NOT EXISTS datastore (
+    key     TEXT PRIMARY KEY,
+    value   TEXT NOT NULL,
+    expires INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- What is kept of a sensor: JSON.
+CREATE TABLE IF NOT EXISTS sensors (
+    ref    TEXT PRIMARY KEY,
+    memory TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What sensors said that was refused.
+CREATE TABLE IF NOT EXISTS rejected (
+    seq     INTEGER PRIMARY KEY,
+    sensor  TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    code    INTEGER NOT NULL,
+    reason  TEXT NOT NULL,
+    trigger TEXT,
+    data    BLOB NOT NULL,
+    sha256  TEXT
+) STRICT;

@@ -1,0 +1,98 @@
+//! What the journal knows when the supervisor starts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, params};
+
+use super::query::execution_from_row;
+use crate::core::clock::Wall;
+use crate::core::record::{Execution, KvItem, SensorMemory};
+
+/// An execution that was running, and the boot of the machine in which it was claimed.
+#[derive(Debug)]
+pub struct WasRunning {
+    /// Its row.
+    pub execution: Execution,
+    /// `/proc/sys/kernel/random/boot_id` of that time.
+    pub boot: Option<String>,
+}
+
+/// Everything that the core begins with.
+#[derive(Debug)]
+pub struct Found {
+    /// Sensors, by reference.
+    pub memories: HashMap<String, SensorMemory>,
+    /// The datastore.
+    pub kv: BTreeMap<String, KvItem>,
+    /// Highest number of an event.
+    pub last_event: u64,
+    /// Highest number of an execution.
+    pub last_execution: u64,
+    /// Executions that are neither owed nor final.
+    pub running: Vec<WasRunning>,
+}
+
+/// Reads it, and removes what expired.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
+    db.execute("DELETE FROM datastore WHERE expires <= ?1", [now.0])?;
+    Ok(Found {
+        memories: memories(db)?,
+        kv: kv(db)?,
+        last_event: highest(db, "SELECT max(seq) FROM events")?,
+        last_execution: highest(db, "SELECT max(seq) FROM executions")?,
+        running: running(db)?,
+    })
+}
+
+/// Stores what a rule-set hash stands for.
+///
+/// # Errors
+/// When the journal cannot be written.
+pub fn keep_rule_set(db: &Connection, hash: &str, text: &str) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO rule_sets VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![hash, text],
+    )?;
+    Ok(())
+}
+
+fn highest(db: &Connection, query: &str) -> rusqlite::Result<u64> {
+    let seq: Option<i64> = db.query_row(query, [], |row| row.get(0))?;
+    Ok(seq.unwrap_or(0) as u64)
+}
+
+fn memories(db: &Connection) -> rusqlite::Result<HashMap<String, SensorMemory>> {
+    let mut statement = db.prepare("SELECT ref, memory FROM sensors")?;
+    let rows = statement.query_map([], |row| {
+        let text: String = row.get(1)?;
+        Ok((row.get(0)?, serde_json::from_str(&text).unwrap_or_default()))
+    })?;
+    rows.collect()
+}
+
+fn kv(db: &Connection) -> rusqlite::Result<BTreeMap<String, KvItem>> {
+    let mut statement = db.prepare("SELECT key, value, expires FROM datastore")?;
+    let rows = statement.query_map([], |row| {
+        let item = KvItem {
+            value: row.get(1)?,
+            expires: row.get::<_, Option<i64>>(2)?.map(Wall),
+        };
+        Ok((row.get(0)?, item))
+    })?;
+    rows.collect()
+}
+
+fn running(db: &Connection) -> rusqlite::Result<Vec<WasRunning>> {
+    let mut statement =
+        db.prepare("SELECT * FROM executions WHERE status = 'running' ORDER BY seq")?;
+    let rows = statement.query_map([], |row| {
+        Ok(WasRunning {
+            execution: execution_from_row(row)?,
+            boot: row.get("boot")?,
+        })
+    })?;
+    rows.collect()
+}

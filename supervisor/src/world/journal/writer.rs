@@ -1,0 +1,339 @@
+//! The one thread that writes: everything that waited during the last commit is one transaction.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+
+use super::query::execution_from_row;
+use crate::core::clock::Wall;
+use crate::core::ids;
+use crate::core::input::{Duplicate, Input};
+use crate::core::record::{Batch, Event, Execution, ExecutionChange, KvWrite, Rejected};
+
+/// Within this time an idempotency key is known.
+const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// Most batches in one transaction: the knee where larger ones only add latency.
+const MOST_BATCHES: usize = 1000;
+
+/// Between two tries while the disk is full.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Refused messages that are kept.
+const MOST_REJECTED: u64 = 10_000;
+
+/// What the thread is asked to do, in order.
+#[derive(Debug)]
+pub enum Order {
+    /// Write.
+    Commit {
+        /// Rising from 1.
+        number: u64,
+        /// What.
+        batch: Box<Batch>,
+    },
+    /// Read owed executions.
+    Refill {
+        /// Above this number.
+        after: u64,
+        /// At most so many.
+        most: usize,
+    },
+}
+
+/// Why the thread ended.
+pub type Ended = anyhow::Result<()>;
+
+/// The handle of the thread; dropping the sender ends it once all is written.
+#[derive(Debug)]
+pub struct Journal {
+    /// Orders, in order.
+    pub orders: Sender<Order>,
+    /// The thread.
+    pub thread: JoinHandle<Ended>,
+}
+
+/// Starts the thread; `tell` takes its answers.
+pub fn start(
+    db: Connection,
+    boot: String,
+    tell: impl Fn(Input) -> bool + Send + 'static,
+) -> std::io::Result<Journal> {
+    let (orders, waiting) = channel();
+    let mut writer = Writer {
+        db,
+        boot,
+        tell: Box::new(tell),
+    };
+    let thread = std::thread::Builder::new()
+        .name("journal".into())
+        .spawn(move || writer.run(&waiting))?;
+    Ok(Journal { orders, thread })
+}
+
+struct Writer {
+    db: Connection,
+    boot: String,
+    tell: Box<dyn Fn(Input) -> bool + Send>,
+}
+
+impl Writer {
+    fn run(&mut self, waiting: &Receiver<Order>) -> Ended {
+        while let Ok(first) = waiting.recv() {
+            let mut orders = vec![first];
+            orders.extend(waiting.try_iter().take(MOST_BATCHES - 1));
+            self.take(orders)?;
+        }
+        Ok(())
+    }
+
+    /// Commits come first up to a read, so that the read sees them.
+    fn take(&mut self, orders: Vec<Order>) -> Ended {
+        let mut commits = Vec::new();
+        for order in orders {
+            match order {
+                Order::Commit { number, batch } => commits.push((number, batch)),
+                Order::Refill { after, most } => {
+                    self.commit(&mut commits)?;
+                    self.refill(after, most)?;
+                }
+            }
+        }
+        self.commit(&mut commits)
+    }
+
+    /// Writes all, or waits until the disk has room. Any other error ends the thread: what is on
+    /// the disk is then known only to a new start.
+    fn commit(&mut self, commits: &mut Vec<(u64, Box<Batch>)>) -> Ended {
+        let Some(upto) = commits.last().map(|(number, _)| *number) else {
+            return Ok(());
+        };
+        let mut stuck = false;
+        let duplicates = loop {
+            match self.transaction(commits) {
+                Ok(duplicates) => break duplicates,
+                Err(error) if is_full(&error) => {
+                    if !stuck {
+                        (self.tell)(Input::JournalStuck(Some(error.to_string())));
+                    }
+                    stuck = true;
+                    std::thread::sleep(RETRY);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        if stuck {
+            (self.tell)(Input::JournalStuck(None));
+        }
+        commits.clear();
+        (self.tell)(Input::Committed { upto, duplicates });
+        Ok(())
+    }
+
+    fn transaction(&mut self, commits: &[(u64, Box<Batch>)]) -> rusqlite::Result<Vec<Duplicate>> {
+        let transaction = self.db.transaction()?;
+        let mut duplicates = Vec::new();
+        for (_, batch) in commits {
+            write(&transaction, batch, &self.boot, &mut duplicates)?;
+        }
+        transaction.commit()?;
+        Ok(duplicates)
+    }
+
+    fn refill(&mut self, after: u64, most: usize) -> Ended {
+        let executions = owed(&self.db, after, most)?;
+        let all = executions.len() < most;
+        (self.tell)(Input::Refilled { executions, all });
+        Ok(())
+    }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+fn owed(db: &Connection, after: u64, most: usize) -> rusqlite::Result<Vec<Execution>> {
+    let mut statement = db.prepare_cached(
+        "SELECT * FROM executions WHERE status = 'requested' AND seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![after as i64, most as i64], execution_from_row)?;
+    rows.collect()
+}
+
+fn write(
+    db: &Transaction<'_>,
+    batch: &Batch,
+    boot: &str,
+    duplicates: &mut Vec<Duplicate>,
+) -> rusqlite::Result<()> {
+    for event in &batch.events {
+        match first_of(db, event)? {
+            Some(first) => duplicates.push(Duplicate {
+                event: event.seq,
+                first,
+            }),
+            None => insert_event(db, event)?,
+        }
+    }
+    for execution in &batch.executions {
+        if !duplicates.iter().any(|one| one.event == execution.event) {
+            insert_execution(db, execution, boot)?;
+        }
+    }
+    for change in &batch.changes {
+        change_execution(db, change, boot)?;
+    }
+    for kv in &batch.kv {
+        write_kv(db, kv)?;
+    }
+    for (reference, memory) in &batch.sensors {
+        let text = serde_json::to_string(memory).unwrap_or_default();
+        db.prepare_cached("INSERT OR REPLACE INTO sensors VALUES (?1, ?2)")?
+            .execute(params![reference, text])?;
+    }
+    for rejected in &batch.rejected {
+        insert_rejected(db, rejected)?;
+    }
+    Ok(())
+}
+
+/// The identifier of the event that had this key first, within the window; otherwise this one
+/// takes the key.
+fn first_of(db: &Transaction<'_>, event: &Event) -> rusqlite::Result<Option<String>> {
+    let Some(key) = &event.key else {
+        return Ok(None);
+    };
+    let window = i64::try_from(DEDUP_WINDOW.as_micros()).unwrap_or(i64::MAX);
+    db.prepare_cached("DELETE FROM seen WHERE received < ?1")?
+        .execute([event.received.0 - window])?;
+    let first = db
+        .prepare_cached(
+            "SELECT event, received FROM seen WHERE sensor = ?1 AND trigger = ?2 AND key = ?3",
+        )?
+        .query_row(params![event.sensor, event.trigger, key], |row| {
+            let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok(ids::format(ids::Kind::Event, Wall(at), seq as u64))
+        })
+        .optional()?;
+    if first.is_none() {
+        db.prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                event.sensor,
+                event.trigger,
+                key,
+                event.seq as i64,
+                event.received.0
+            ])?;
+    }
+    Ok(first)
+}
+
+fn insert_event(db: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+        .execute(params![
+            event.seq as i64,
+            event.trigger,
+            event.sensor,
+            event.received.0,
+            event.time,
+            event.trace_tag,
+            event.payload,
+            event.verdict,
+            &*event.rule_set,
+        ])?;
+    Ok(())
+}
+
+fn insert_execution(
+    db: &Transaction<'_>,
+    execution: &Execution,
+    boot: &str,
+) -> rusqlite::Result<()> {
+    let parameters = serde_json::to_string(&execution.parameters).unwrap_or_default();
+    db.prepare_cached(
+        "INSERT INTO executions VALUES
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL)",
+    )?
+    .execute(params![
+        execution.seq as i64,
+        execution.event as i64,
+        execution.rule,
+        execution.rule_version,
+        execution.action,
+        parameters,
+        execution.status.word(),
+        execution.started.map(|_| boot),
+        execution.requested.0,
+        execution.started.map(|at| at.0),
+    ])?;
+    Ok(())
+}
+
+/// Every change names the status that it comes from, so that a final one is never left.
+fn change_execution(
+    db: &Transaction<'_>,
+    change: &ExecutionChange,
+    boot: &str,
+) -> rusqlite::Result<()> {
+    match change {
+        ExecutionChange::Claimed { seq, at } => {
+            db.prepare_cached(
+                "UPDATE executions SET status = 'running', started = ?2, boot = ?3
+                 WHERE seq = ?1 AND status = 'requested'",
+            )?
+            .execute(params![*seq as i64, at.0, boot])?;
+        }
+        ExecutionChange::Returned { seq } => {
+            db.prepare_cached(
+                "UPDATE executions SET status = 'requested', started = NULL, boot = NULL
+                 WHERE seq = ?1 AND status = 'running'",
+            )?
+            .execute([*seq as i64])?;
+        }
+        ExecutionChange::Ended { seq, outcome } => {
+            db.prepare_cached(
+                "UPDATE executions SET status = ?2, started = coalesce(?3, started), ended = ?4,
+                 result = ?5 WHERE seq = ?1 AND status = 'running'",
+            )?
+            .execute(params![
+                *seq as i64,
+                outcome.status.word(),
+                outcome.started.map(|at| at.0),
+                outcome.ended.0,
+                outcome.result.to_string(),
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_kv(db: &Transaction<'_>, kv: &KvWrite) -> rusqlite::Result<()> {
+    match &kv.item {
+        Some(item) => db
+            .prepare_cached("INSERT OR REPLACE INTO datastore VALUES (?1, ?2, ?3)")?
+            .execute(params![kv.key, item.value, item.expires.map(|at| at.0)])?,
+        None => db
+            .prepare_cached("DELETE FROM datastore WHERE key = ?1")?
+            .execute([&kv.key])?,
+    };
+    Ok(())
+}
+
+fn insert_rejected(db: &Transaction<'_>, rejected: &Rejected) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO rejected VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            rejected.sensor,
+            rejected.at.0,
+            rejected.code,
+            rejected.reason,
+            rejected.trigger,
+            rejected.data,
+            rejected.sha256,
+        ])?;
+    let oldest = db.last_insert_rowid() - MOST_REJECTED as i64;
+    db.prepare_cached("DELETE FROM rejected WHERE seq <= ?1")?
+        .execute([oldest])?;
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! All that touches the outside, and decides nothing: [`World`] performs the core's effects and
+//! brings what happens to it.
+
+pub mod action;
+pub mod api;
+pub mod clock;
+pub mod intake;
+pub mod journal;
+pub mod lock;
+pub mod packs;
+pub mod paths;
+pub mod procfs;
+pub mod python;
+pub mod recovery;
+pub mod runners;
+pub mod sensor;
+pub mod spawn;
+pub mod stream;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc::{Sender, UnboundedSender};
+use tokio::sync::oneshot;
+
+use crate::catalog::{Catalog, Sensor};
+use crate::core::effect::{Effect, RunOrder};
+use crate::core::executions::failed;
+use crate::core::record::Exit;
+use crate::core::sensor::SensorIx;
+use crate::core::{Input, Signal};
+use journal::writer::Order;
+use runners::{Place, Planned};
+use spawn::Wrapper;
+
+/// Configuration up to this size goes through the environment, above it through a file.
+const CONFIG_IN_ENVIRONMENT: usize = 64 << 10;
+
+/// Everything outside.
+#[derive(Debug)]
+pub struct World {
+    /// The packs.
+    pub catalog: Arc<Catalog>,
+    /// How to call the wrapper.
+    pub wrapper: Wrapper,
+    /// Where runners run.
+    pub place: Place,
+    /// To the core, with back pressure: for what children say.
+    pub inputs: Sender<Input>,
+    /// To the core, without: for what follows at once from an effect, whose number is bounded by
+    /// the effects.
+    pub at_once: UnboundedSender<Input>,
+    /// To the intake thread.
+    pub pieces: Sender<intake::Piece>,
+    /// To the journal's thread.
+    pub orders: std::sync::mpsc::Sender<Order>,
+    /// Questions of the API that wait for the core.
+    pub asked: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
+    /// Children of sensors, by sensor.
+    pub sensors: HashMap<SensorIx, sensor::Handle>,
+    /// Running actions, by execution.
+    pub actions: HashMap<u64, action::Handle>,
+}
+
+impl World {
+    /// Performs one effect. `Exit` is the loop's.
+    pub fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn { sensor, generation } => self.spawn(sensor, generation),
+            Effect::Tell {
+                sensor,
+                generation,
+                line,
+            } => self.with(sensor, generation, |handle| handle.tell(line)),
+            Effect::CloseInput { sensor, generation } => {
+                self.with(sensor, generation, sensor::Handle::close_input);
+            }
+            Effect::Signal {
+                sensor,
+                generation,
+                signal,
+            } => self.with(sensor, generation, |handle| handle.signal(signal)),
+            Effect::Credit {
+                sensor,
+                generation,
+                pieces,
+            } => self.with(sensor, generation, |handle| handle.credit(pieces)),
+            Effect::Commit { number, batch } => self.order(Order::Commit {
+                number,
+                batch: Box::new(batch),
+            }),
+            Effect::Refill { after, most } => self.order(Order::Refill { after, most }),
+            Effect::Run(order) => self.run(*order),
+            Effect::StopAction { execution, now } => {
+                if let Some(handle) = self.actions.get(&execution) {
+                    handle.stop(now);
+                }
+            }
+            Effect::Forget { execution } => {
+                let folder = action::folder(&self.place.data, execution);
+                tokio::task::spawn_blocking(move || action::remove(&folder));
+            }
+            Effect::Notice(notice) => stream::show(&notice),
+            Effect::Reply { ask, answer } => {
+                if let Some(waiting) = self.asked.remove(&ask) {
+                    // Who asked may have gone away.
+                    let _ = waiting.send(answer);
+                }
+            }
+            Effect::Exit => {}
+        }
+    }
+
+    /// Lets go of what ended.
+    pub fn note(&mut self, input: &Input) {
+        match input {
+            Input::Ended {
+                sensor, generation, ..
+            } if self
+                .sensors
+                .get(sensor)
+                .is_some_and(|handle| handle.generation == *generation) =>
+            {
+                self.sensors.remove(sensor);
+            }
+            Input::ActionEnded { execution, .. } => {
+                self.actions.remove(execution);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends all children at once, without waiting: the last resort of a supervisor that cannot go
+    /// on.
+    pub fn kill_all(&self) {
+        for handle in self.sensors.values() {
+            handle.signal(Signal::Kill);
+        }
+        for handle in self.actions.values() {
+            handle.stop(true);
+        }
+    }
+
+    fn with(&self, sensor: SensorIx, generation: u64, act: impl FnOnce(&sensor::Handle)) {
+        if let Some(handle) = self.sensors.get(&sensor)
+            && handle.generation == generation
+        {
+            act(handle);
+        }
+    }
+
+    fn order(&self, order: Order) {
+        // The thread ends before us only on an error, which the loop sees as its end.
+        let _ = self.orders.send(order);
+    }
+
+    fn tell_core(&self, input: Input) {
+        // The loop holds the other end as long as it performs effects.
+        let _ = self.at_once.send(input);
+    }
+
+    fn spawn(&mut self, sensor: SensorIx, generation: u64) {
+        match self.try_spawn(sensor, generation) {
+            Ok(pid) => self.tell_core(Input::Spawned {
+                sensor,
+                generation,
+                pid,
+            }),
+            Err(error) => self.tell_core(Input::Ended {
+                sensor,
+                generation,
+                exit: Exit {
+                    code: None,
+                    signal: None,
+                },
+                hint: Some(error.to_string()),
+                tail: Vec::new(),
+                luck: sensor::luck(),
+            }),
+        }
+    }
+
+    fn try_spawn(&mut self, sensor: SensorIx, generation: u64) -> anyhow::Result<u32> {
+        let spec = self.catalog.sensors.values().nth(sensor.0).cloned();
+        let spec = spec.ok_or_else(|| anyhow::anyhow!("it is not in the catalog"))?;
+        let child = self.wrapper.spawn(spawn::Order {
+            args: self.sensor_args(&spec),
+            env: self.sensor_env(&spec, generation)?,
+            stdin: Stdio::piped(),
+            stdout: Stdio::piped(),
+            stderr: Stdio::piped(),
+            watch_exec: true,
+        })?;
+        let pid = child.pid.as_raw_nonzero().get().unsigned_abs();
+        let reports = sensor::Reports {
+            sensor,
+            generation,
+            pieces: self.pieces.clone(),
+            inputs: self.inputs.clone(),
+            drain_timeout: spec.policy.stop.drain_timeout,
+        };
+        let handle = sensor::Handle::new(child, reports)?;
+        self.sensors.insert(sensor, handle);
+        Ok(pid)
+    }
+
+    /// StackStorm's arguments in StackStorm's order, then ours.
+    fn sensor_args(&self, spec: &Sensor) -> Vec<OsString> {
+        let parent: Vec<String> = std::env::args().skip(1).collect();
+        let own_pid = i32::try_from(std::process::id()).ok();
+        let args = sensor_wrapper::args::SensorArgs {
+            pack: spec.pack.clone(),
+            file_path: spec.file_path.clone(),
+            class_name: spec.class_name.clone(),
+            trigger_type_refs: spec.trigger_types.clone(),
+            parent_args: serde_json::to_string(&parent).ok(),
+            poll_interval: spec.poll_interval.map(f64::from),
+            supervisor_pid: own_pid,
+            python: Some(self.place.python.clone()),
+            sdk: Some(self.place.sdk.clone()),
+            ..Default::default()
+        };
+        args.to_argv()
+    }
+
+    fn sensor_env(&self, spec: &Sensor, generation: u64) -> anyhow::Result<Vec<(String, String)>> {
+        let name = format!("{}/{generation}", spec.reference);
+        let marker = procfs::marker(&self.place.data, procfs::Marked::Sensor, &name);
+        let mut env = vec![
+            (procfs::MARKER.to_owned(), marker),
+            ("PETREL_PROTOCOL".to_owned(), "1".to_owned()),
+            ("PETREL_SENSOR".to_owned(), spec.reference.clone()),
+        ];
+        env.extend(self.config_env(spec)?);
+        Ok(env)
+    }
+
+    /// The configuration without its secrets, which are files of their own.
+    fn config_env(&self, spec: &Sensor) -> anyhow::Result<Vec<(String, String)>> {
+        let Some(pack) = self.catalog.packs.get(&spec.pack) else {
+            return Ok(Vec::new());
+        };
+        let secrets: Vec<_> = pack
+            .secrets
+            .iter()
+            .filter_map(|path| Some((path, secret(&pack.config, path)?)))
+            .collect();
+        let folder = self.place.data.join("run").join(&spec.reference);
+        paths::private_dir(&folder)?;
+        let mut env = Vec::new();
+        let text = json!(pack.public_config()).to_string();
+        if text.len() <= CONFIG_IN_ENVIRONMENT {
+            env.push(("PETREL_SENSOR_CONFIG".to_owned(), text));
+        } else {
+            let file = folder.join("config.json");
+            std::fs::write(&file, text)?;
+            let file = file.to_string_lossy().into_owned();
+            env.push(("PETREL_SENSOR_CONFIG_FILE".to_owned(), file));
+        }
+        if !secrets.is_empty() {
+            let credentials = folder.join("credentials");
+            paths::private_dir(&credentials)?;
+            for (path, value) in secrets {
+                let text = crate::core::datastore::stored_text(value);
+                std::fs::write(credentials.join(path), text)?;
+            }
+            let folder = credentials.to_string_lossy().into_owned();
+            env.push(("CREDENTIALS_DIRECTORY".to_owned(), folder));
+        }
+        Ok(env)
+    }
+
+    fn run(&mut self, order: RunOrder) {
+        let execution = order.execution.seq;
+        let now = clock::now().wall;
+        let outcome = match runners::plan(&order, &self.place, now) {
+            Ok(Planned::Done(outcome)) => outcome,
+            Err(why) => failed(why, now),
+            Ok(Planned::Command(plan)) => {
+                let data = &self.place.data;
+                let inputs = self.inputs.clone();
+                match action::Handle::start(&self.wrapper, data, order, plan, inputs) {
+                    Ok(handle) => {
+                        self.actions.insert(execution, handle);
+                        return;
+                    }
+                    Err(error) => failed(format!("failed to start it: {error}"), now),
+                }
+            }
+        };
+        self.tell_core(Input::ActionEnded { execution, outcome });
+    }
+}
+
+/// The value at a dotted path of a configuration.
+fn secret<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut names = path.split('.');
+    let first = config.get(names.next()?)?;
+    let value = names.try_fold(first, |value, name| value.get(name))?;
+    Some(value).filter(|value| !value.is_null())
+}

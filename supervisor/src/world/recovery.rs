@@ -1,0 +1,78 @@
+//! What an earlier supervisor of this data folder left: first nobody of it lives any more, then it
+//! is looked up how far each execution came.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::action;
+use super::journal::start::WasRunning;
+use super::procfs::{self, Marked};
+use super::runners;
+use crate::catalog::{Catalog, Runner};
+use crate::core::executions::{Found, Recovered};
+
+/// An orphaned wrapper gives its program a grace of five seconds; this is longer.
+const WRAPPERS_END: Duration = Duration::from_secs(15);
+
+/// Ends leftover sensors, and waits for the wrappers of actions, which end by themselves.
+pub fn await_leftovers(data: &Path) {
+    let started = super::clock::now().mono;
+    loop {
+        let left = procfs::find(data);
+        let (actions, sensors): (Vec<_>, Vec<_>) = left
+            .into_iter()
+            .partition(|(kind, _)| *kind == Marked::Action);
+        for (_, process) in &sensors {
+            procfs::kill(process);
+        }
+        let late = super::clock::now().mono.saturating_sub(started) > WRAPPERS_END;
+        if late {
+            for (_, process) in &actions {
+                procfs::kill(process);
+            }
+        }
+        let Some((_, process)) = sensors.first().or(actions.first()) else {
+            return;
+        };
+        let wait = Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        // Woken by its end, or after a second to see what has changed.
+        let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&wait));
+    }
+}
+
+/// The crash table of the design, for one execution that was running.
+pub fn look_up(data: &Path, boot: &str, catalog: &Catalog, was: WasRunning) -> Recovered {
+    let folder = action::folder(data, was.execution.seq);
+    let found = match action::read(&folder) {
+        Some(ending) => {
+            let action = catalog.actions.get(&was.execution.action);
+            let runner = action.map_or(Runner::LocalShellCmd, |action| action.runner);
+            Found::Ended(runners::outcome(runner, &ending))
+        }
+        None if was.boot.as_deref() == Some(boot) && !action::began(&folder) => Found::NeverBegan,
+        None => Found::Unknown,
+    };
+    Recovered {
+        execution: was.execution,
+        found,
+    }
+}
+
+/// Removes the folders of executions that nobody asks for any more.
+pub fn sweep(data: &Path, keep: &[Recovered]) {
+    let Ok(entries) = std::fs::read_dir(data.join(action::FOLDER)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let seq = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let kept = keep.iter().any(|one| Some(one.execution.seq) == seq);
+        if !kept {
+            action::remove(&entry.path());
+        }
+    }
+}

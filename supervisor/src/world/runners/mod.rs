@@ -1,0 +1,177 @@
+//! Runners: from an action and its parameters to a command, and from its end to a result in
+//! StackStorm's shape. One file each; nothing here touches the outside.
+
+mod noop;
+mod python;
+mod shell;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use sensor_wrapper::args::ActionArgs;
+use serde_json::{Map, Value, json};
+
+use super::action::ExitFile;
+use crate::catalog::Runner;
+use crate::core::clock::Wall;
+use crate::core::effect::RunOrder;
+use crate::core::record::{Outcome, Status};
+
+/// What runners need to know of the place they run in.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The interpreter for Python actions.
+    pub python: PathBuf,
+    /// The unpacked SDK.
+    pub sdk: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Folders of packs.
+    pub packs: Vec<PathBuf>,
+}
+
+/// A command to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its folder; the supervisor's when not given.
+    pub cwd: Option<PathBuf>,
+    /// Added to the environment.
+    pub env: Vec<(String, String)>,
+    /// All of its standard input; none is `/dev/null`.
+    pub stdin: Option<String>,
+}
+
+/// What an execution came to.
+#[derive(Debug)]
+pub enum Planned {
+    /// A command.
+    Command(Plan),
+    /// It is over already.
+    Done(Outcome),
+}
+
+/// How a program ended, and what it wrote.
+#[derive(Debug)]
+pub struct Ending {
+    /// `exit.json`.
+    pub exit: ExitFile,
+    /// What it printed, bounded.
+    pub stdout: String,
+    /// What it logged, bounded.
+    pub stderr: String,
+    /// What a Python action returned: `{"status", "result"}`.
+    pub result: Option<Value>,
+}
+
+/// The command of an execution.
+///
+/// # Errors
+/// What is wrong with the parameters.
+pub fn plan(order: &RunOrder, place: &Place, now: Wall) -> Result<Planned, String> {
+    match order.action.runner {
+        Runner::PythonScript => python::plan(order, place).map(Planned::Command),
+        Runner::LocalShellCmd => shell::plan(order, place).map(Planned::Command),
+        Runner::Noop => Ok(Planned::Done(noop::outcome(now))),
+    }
+}
+
+/// The result of a program that ended.
+pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
+    let exit = &ending.exit;
+    let (started, ended) = (
+        Wall::from_seconds(exit.started),
+        Wall::from_seconds(exit.ended),
+    );
+    if let Some(error) = &exit.error {
+        let hint = error.hint.as_deref().unwrap_or_default();
+        let why = format!(
+            "failed to {} {} (errno {}); {hint}",
+            error.step, error.target, error.errno
+        );
+        return Outcome {
+            started: Some(started),
+            ..crate::core::executions::failed(why, ended)
+        };
+    }
+    let (ok, result) = match runner {
+        Runner::PythonScript => python::result(ending),
+        Runner::LocalShellCmd => shell::result(ending),
+        Runner::Noop => (true, Value::Null),
+    };
+    let status = match ok {
+        _ if exit.orphaned || exit.stopped => Status::Abandoned,
+        true => Status::Succeeded,
+        false => Status::Failed,
+    };
+    Outcome {
+        status,
+        result,
+        started: Some(started),
+        ended,
+    }
+}
+
+/// The outcome of an execution whose wrapper did not write down its end.
+pub fn lost(why: &str, now: Wall) -> Outcome {
+    Outcome {
+        status: Status::Abandoned,
+        result: json!({"error": why}),
+        started: None,
+        ended: now,
+    }
+}
+
+/// The wrapper's arguments for a command.
+pub fn wrapper_args(plan: &Plan, folder: &Path) -> Vec<OsString> {
+    let own_pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let mut args = ActionArgs::new(folder, own_pid, &plan.program);
+    args.cwd.clone_from(&plan.cwd);
+    args.args.clone_from(&plan.args);
+    args.to_argv()
+}
+
+/// What every action finds in its environment.
+fn environment(order: &RunOrder, place: &Place) -> BTreeMap<String, String> {
+    let id = order.execution.id();
+    let marker = super::procfs::marker(&place.data, super::procfs::Marked::Action, &id);
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let folder = super::action::folder(&place.data, order.execution.seq);
+    [
+        (super::procfs::MARKER, marker),
+        ("PETREL_EXECUTION_ID", id.clone()),
+        ("PETREL_SOCKET", text(&place.socket)),
+        ("PETREL_RESULT_FILE", text(&folder.join(super::action::RESULT))),
+        ("ST2_ACTION_PACK_NAME", order.action.pack.clone()),
+        ("ST2_ACTION_EXECUTION_ID", id),
+        ("ST2_ACTION_DEBUG", "False".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// The `env` parameter, added to the environment as text.
+///
+/// # Errors
+/// When it is not an object of texts.
+fn add_given(
+    environment: &mut BTreeMap<String, String>,
+    parameters: &Map<String, Value>,
+) -> Result<(), String> {
+    let given = match parameters.get("env") {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Object(given)) => given,
+        Some(other) => return Err(format!("env must be an object, and is {other}")),
+    };
+    for (name, value) in given {
+        let text = crate::core::datastore::stored_text(value);
+        environment.insert(name.clone(), text);
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `python-script`, once `run-python`: a class with `run()`, on the SDK's action host.
+//!
+//! Behaviour of StackStorm 3.10's Python runner: the result is `{stdout, stderr, exit_code,
+//! result}`; parameters and configuration go through standard input, never the arguments.
+
+use std::ffi::OsString;
+
+use serde_json::{Value, json};
+
+use super::{Ending, Place, Plan, add_given, environment};
+use crate::core::effect::RunOrder;
+
+/// Parameters of the runner, which `run()` does not get.
+const RUNNER_PARAMETERS: [&str; 5] = ["timeout", "env", "log_level", "debug", "content_version"];
+
+/// The command.
+pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
+    let action = &order.action;
+    let file = action
+        .entry_point
+        .as_ref()
+        .ok_or_else(|| format!("action {} has no entry_point", action.reference))?;
+    let mut env = environment(order, place);
+    env.insert("PYTHONUNBUFFERED".into(), "1".into());
+    add_given(&mut env, &order.parameters)?;
+    env.insert("PYTHONPATH".into(), python_path(order, place));
+    let level = order.parameters.get("log_level").and_then(Value::as_str);
+    let mut args: Vec<OsString> = vec![
+        "-u".into(),
+        place.sdk.join("python_action_wrapper.py").into(),
+        format!("--pack={}", action.pack).into(),
+    ];
+    let mut path = OsString::from("--file-path=");
+    path.push(file);
+    args.push(path);
+    args.push("--user=petrel".into());
+    args.push(format!("--log-level={}", level.unwrap_or("DEBUG")).into());
+    Ok(Plan {
+        program: place.python.clone(),
+        args,
+        cwd: None,
+        env: env.into_iter().collect(),
+        stdin: Some(message(order)),
+    })
+}
+
+/// The pack's `lib`, its `actions/lib`, the SDK, and what was there before.
+fn python_path(order: &RunOrder, place: &Place) -> String {
+    let pack = place
+        .packs
+        .iter()
+        .map(|base| base.join(&order.action.pack))
+        .find(|dir| dir.is_dir());
+    let own = order
+        .action
+        .entry_point
+        .as_deref()
+        .and_then(|file| file.ancestors().find(|dir| dir.ends_with("actions")))
+        .and_then(|actions| actions.parent().map(Into::into));
+    let dirs = own
+        .or(pack)
+        .map(|pack| [pack.join("lib"), pack.join("actions/lib")])
+        .into_iter()
+        .flatten()
+        .filter(|dir| dir.is_dir())
+        .chain([place.sdk.clone()])
+        .map(|dir| dir.to_string_lossy().into_owned());
+    let before = std::env::var("PYTHONPATH").ok();
+    let all: Vec<String> = dirs.chain(before.filter(|path| !path.is_empty())).collect();
+    all.join(":")
+}
+
+/// The one line that the host reads.
+fn message(order: &RunOrder) -> String {
+    let own = &order.action.parameters;
+    let parameters: serde_json::Map<String, Value> = order
+        .parameters
+        .iter()
+        .filter(|(name, _)| {
+            own.contains_key(*name) || !RUNNER_PARAMETERS.contains(&name.as_str())
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let message = json!({
+        "parameters": parameters,
+        "config": order.config,
+        "action": order.action.reference,
+        "execution_id": order.execution.id(),
+        "context": {"user": "petrel", "rule": {"ref": order.execution.rule}},
+    });
+    format!("{message}\n")
+}
+
+/// Whether it succeeded, and its result. A program that ended badly has no result, whatever it
+/// wrote before.
+pub fn result(ending: &Ending) -> (bool, Value) {
+    let code = match (ending.exit.code, ending.exit.signal) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => -signal,
+        (None, None) => -1,
+    };
+    let returned = ending.result.as_ref().filter(|_| code == 0);
+    let status = returned.and_then(|returned| returned["status"].as_bool());
+    let ok = code == 0 && returned.is_some() && status != Some(false);
+    let value = returned.map_or_else(|| json!("None"), |returned| returned["result"].clone());
+    let result = json!({
+        "stdout": ending.stdout,
+        "stderr": ending.stderr,
+        "exit_code": code,
+        "result": value,
+    });
+    (ok, result)
+}

@@ -1,0 +1,70 @@
+//! `local-shell-cmd`, once `run-local`: a command line through bash.
+//!
+//! Behaviour of StackStorm 3.10's local runner: the result is `{succeeded, failed, return_code,
+//! stdout, stderr}`, one final newline is dropped, and output that is JSON becomes its value.
+
+use serde_json::{Value, json};
+
+use super::{Ending, Place, Plan, add_given, environment};
+use crate::core::effect::RunOrder;
+
+/// The command.
+pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
+    let parameters = &order.parameters;
+    let text = |name: &str| parameters.get(name).and_then(Value::as_str);
+    let command = text("cmd").filter(|command| !command.is_empty());
+    let command = command.ok_or("the parameter \"cmd\" is missing")?;
+    let mut env = environment(order, place);
+    add_given(&mut env, parameters)?;
+    let shell = ["/bin/bash", "-c", command];
+    let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
+    let words: &[&str] = match sudo {
+        true => &["sudo", "-E", "-n", "--"],
+        false => &[],
+    };
+    let mut words = words.iter().chain(&shell);
+    Ok(Plan {
+        program: words.next().copied().unwrap_or_default().into(),
+        args: words.map(Into::into).collect(),
+        cwd: text("cwd").map(Into::into),
+        env: env.into_iter().collect(),
+        stdin: None,
+    })
+}
+
+/// Whether it succeeded, and its result.
+pub fn result(ending: &Ending) -> (bool, Value) {
+    let code = match (ending.exit.code, ending.exit.signal) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => -signal,
+        (None, None) => -1,
+    };
+    let ok = code == 0;
+    let result = json!({
+        "succeeded": ok,
+        "failed": !ok,
+        "return_code": code,
+        "stdout": output(&ending.stdout),
+        "stderr": output(&ending.stderr),
+    });
+    (ok, result)
+}
+
+/// One final newline, and a carriage return before it, are dropped; JSON becomes its value.
+fn output(text: &str) -> Value {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_is_json_becomes_its_value() {
+        assert_eq!(output("5\n"), json!(5));
+        assert_eq!(output("five\r\n"), json!("five"));
+        assert_eq!(output("a\n\n"), json!("a\n"));
+    }
+}

@@ -1,0 +1,152 @@
+//! The only place that makes children: always the wrapper, always from the main thread.
+//!
+//! The parent-death signal belongs to the thread that spawned, so that thread must live as long as
+//! the supervisor. Nothing here runs in the child: what must be done to the child, the wrapper does
+//! to itself, and so the fast path of the standard library (no copy of our memory) is kept.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
+
+/// The name that `petrel` answers to as well.
+pub const WRAPPER: &str = "sensor-wrapper";
+
+/// How the wrapper is called on this machine.
+#[derive(Clone, Debug)]
+pub struct Wrapper {
+    program: PathBuf,
+}
+
+/// A child: its process, a descriptor that names it for ever, and our ends of its pipes.
+#[derive(Debug)]
+pub struct Child {
+    /// Process and process group.
+    pub pid: Pid,
+    /// Names it even when the number is given to another.
+    pub pidfd: OwnedFd,
+    /// Its standard input, where it was asked for.
+    pub stdin: Option<OwnedFd>,
+    /// Its standard output, where it was asked for.
+    pub stdout: Option<OwnedFd>,
+    /// Its standard error, where it was asked for.
+    pub stderr: Option<OwnedFd>,
+    /// Reads its end when the wrapper has become the program, or is gone.
+    pub executed: Option<OwnedFd>,
+}
+
+/// What a child gets.
+#[derive(Debug)]
+pub struct Order {
+    /// Arguments of the wrapper.
+    pub args: Vec<OsString>,
+    /// Added to our environment.
+    pub env: Vec<(String, String)>,
+    /// Standard input.
+    pub stdin: Stdio,
+    /// Standard output.
+    pub stdout: Stdio,
+    /// Standard error.
+    pub stderr: Stdio,
+    /// Watch for the exec.
+    pub watch_exec: bool,
+}
+
+impl Wrapper {
+    /// The binary beside us unless it is older than we are, else ourselves under its name.
+    ///
+    /// # Errors
+    /// When our own program cannot be named.
+    pub fn find() -> std::io::Result<Self> {
+        let own = std::env::current_exe()?;
+        let beside = own.with_file_name(WRAPPER);
+        let age = |path: &Path| path.metadata().and_then(|found| found.modified());
+        let program = match (age(&beside), age(&own)) {
+            (Ok(theirs), Ok(ours)) if theirs >= ours => beside,
+            _ => own,
+        };
+        Ok(Self { program })
+    }
+
+    /// Starts the wrapper in a process group of its own.
+    ///
+    /// # Errors
+    /// When the system refuses: too many processes or descriptors, or the program is gone.
+    pub fn spawn(&self, order: Order) -> std::io::Result<Child> {
+        let mut command = self.command();
+        command
+            .args(order.args)
+            .envs(order.env)
+            .stdin(order.stdin)
+            .stdout(order.stdout)
+            .stderr(order.stderr)
+            .process_group(0);
+        let exec = order.watch_exec.then(exec_pipe).transpose()?;
+        let mut child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        Ok(Child {
+            pid,
+            pidfd,
+            stdin: child.stdin.take().map(Into::into),
+            stdout: child.stdout.take().map(Into::into),
+            stderr: child.stderr.take().map(Into::into),
+            executed: exec.map(|(ours, _theirs)| ours),
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg0(WRAPPER);
+        command
+    }
+}
+
+/// A descriptor of a process, to wait on.
+///
+/// # Errors
+/// When it cannot be watched.
+#[expect(
+    deprecated,
+    reason = "sound here: the descriptor is owned and never replaced; the successor is unsafe"
+)]
+pub fn watched(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(pidfd)
+}
+
+/// A pipe whose far end the wrapper inherits and closes by its exec. It is inherited by that child
+/// alone: all children are made by this thread, and the end is closed right after.
+fn exec_pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+    fcntl_setfd(theirs.as_fd(), FdFlags::empty())?;
+    Ok((ours, theirs))
+}
+
+/// Runs the interpreter once for a short program of ours, and waits for it.
+///
+/// # Errors
+/// When it cannot be started.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn run_python(python: &Path, args: &[&str], input: &str) -> std::io::Result<(bool, String)> {
+    use std::io::Write;
+    let mut child = Command::new(python)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends before it read everything says so by its exit code.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok((output.status.success(), text))
+}
