@@ -89,10 +89,10 @@ class Connection:
         """Send a request and wait for its result."""
         return self.send(method, params, waited=True).wait(deadline)
 
-    def notify(self, method, params=None):
-        """Send a notification; returns once it is written."""
+    def notify(self, method, params=None, deadline=None):
+        """Send a notification; returns once it is written, or at `deadline` (monotonic)."""
         line = protocol.encode(method, params)
-        self._hand_over(self._notify, Pending(line), len(line))
+        self._hand_over(self._notify, Pending(line), len(line), deadline)
 
     def answer(self, request_id, result=None, error=None):
         """Answer a request of the host, without waiting."""
@@ -116,12 +116,12 @@ class Connection:
         threads.close(self._read_fd)
         threads.close(self._write_fd)
 
-    def _hand_over(self, function, pending, size):
+    def _hand_over(self, function, pending, size, deadline=None):
         self._refuse_in_fork()
         if size > self.line_bytes:
             raise TooLong("the message has %d bytes, the host reads lines of %d" % (size, self.line_bytes))
         self._inbox.put((function, pending))
-        pending.written.wait()
+        pending.written.wait(deadline)
 
     def _refuse_in_fork(self):
         if self._forked:

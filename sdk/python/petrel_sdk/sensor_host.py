@@ -40,6 +40,7 @@ class SensorHost:
         self._logs = Logs(self._connection, "SensorWrapper.%s.%s" % (args.pack, args.class_name), debug)
         self._service = SensorService(self._connection, self._logs, args.pack, args.class_name)
         self._sensor = None
+        self._greeted = False
         self._set_up = False
         self._known = set()
 
@@ -48,7 +49,14 @@ class SensorHost:
         self._stop.install()
         os.register_at_fork(after_in_child=self._connection.abandon_in_fork)
         self._connection.start()
-        return self._finish(*self._ending(self._live))
+        try:
+            fail, code = self._ending(self._live)
+        except SystemExit:
+            # The stop came while the end was being told.
+            fail, code = None, 0
+        if not self._greeted:
+            print("E! ended before hello was answered; `petrel run` starts sensors and answers them", file=sys.stderr)
+        return self._finish(fail, code)
 
     # -- the parts of a life
 
@@ -68,6 +76,7 @@ class SensorHost:
         sdk = "petrel-python/" + __version__
         params = {"protocol": protocol.PROTOCOL_VERSION, "sdk": sdk, "capabilities": CAPABILITIES}
         hello = self._connection.call("hello", params) or {}
+        self._greeted = True
         limits = hello.get("limits") or {}
         self._connection.in_flight = max(1, limits.get("in_flight") or self._connection.in_flight)
         self._connection.line_bytes = limits.get("line_bytes") or self._connection.line_bytes
@@ -111,7 +120,8 @@ class SensorHost:
         except SyntaxError as error:
             loading.print_traceback(error)
             message = "%s (%s:%s)" % (error.msg, error.filename or path, error.lineno or 0)
-            raise Fail("config", "Syntax error: " + message, error.filename or path, (error.text or "").strip() or None)
+            hint = "the line reads: " + error.text.strip() if error.text else None
+            raise Fail("config", "Syntax error: " + message, error.filename or path, hint) from None
         except ImportError as error:
             self._raise_bug(_NOT_LOADED % path, error, _import_hint(error, self._folder))
         except Exception as error:
@@ -147,6 +157,8 @@ class SensorHost:
             return None, 0 if self._stop.wanted else process.exit_code(error)
         except BaseException as error:
             loading.print_traceback(error)
+            if self._stop.wanted:
+                return None, 0
             return Fail("bug", loading.describe(error, self._folder)), 1
 
     def _finish(self, fail, code):
@@ -169,7 +181,7 @@ class SensorHost:
         if fail is None:
             return
         print("E! " + fail.message, file=sys.stderr, flush=True)
-        self._connection.notify("fail", fail.params())
+        self._connection.notify("fail", fail.params(), deadline)
 
     # -- what the host says; called on the reading thread
 

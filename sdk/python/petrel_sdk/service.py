@@ -19,6 +19,8 @@ class SensorService:
         self._logs = logs
         self._prefix = "%s.%s:" % (pack, class_name)
         self._poll_now = threads.Switch()
+        #: What the sensor last stored with `set_state` or with an event, None at the first start.
+        self.state = None
 
     # -- events
 

@@ -9,7 +9,7 @@ import os
 import time
 from _queue import Empty, SimpleQueue
 
-__all__ = ["Empty", "Mailbox", "SimpleQueue", "Switch", "close", "ident", "monotonic", "read", "sleep", "start", "write"]
+__all__ = ["Empty", "Mailbox", "SimpleQueue", "Switch", "monotonic", "sleep", "start"]
 
 start = _thread.start_new_thread
 ident = _thread.get_ident

@@ -273,7 +273,8 @@ class Datastore(Case):
 
     def test_values_come_and_go(self):
         done = self.ask(
-            "r = [s.get_value('a'), s.set_value('a', 5, ttl=9), s.get_value('a'), s.set_value('b/c d', 'x', local=False)]\n"
+            "r = [s.get_value('a'), s.set_value('a', 5, ttl=9), s.get_value('a')]\n"
+            "r += [s.set_value('b/c d', 'x', local=False)]\n"
             "r += [[i.name for i in s.list_values()], [i.value for i in s.list_values(local=False, prefix='b')]]\n"
             "return r + [s.delete_value('a'), s.delete_value('a'), s.datastore_service.get_value('a')]"
         )

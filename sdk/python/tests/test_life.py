@@ -321,6 +321,13 @@ class Ends(unittest.TestCase):
         with Ready("class S(Base, Sensor):\n  def run(self): sys.exit(9)") as host:
             self.assertEqual(9, host.end()[1])
 
+    def test_nobody_answers(self):
+        with Host("") as host:
+            host.end_input()
+            messages, code = host.end()
+            self.assertEqual((["hello"], 0), ([message["method"] for message in messages], code))
+            self.assertIn("ended before hello was answered", host.log())
+
     def test_wrong_arguments(self):
         wrapper = os.path.join(SDK, "sensor_wrapper.py")
         for arguments in ([], ["--pack=x", "--file-path=y"], ["--nonsense=1"], ["--pack"]):
