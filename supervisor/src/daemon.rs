@@ -195,8 +195,7 @@ fn report<'a>(diagnostics: impl Iterator<Item = &'a Diagnostic>) {
             true => Level::Error,
             false => Level::Warning,
         };
-        let text = format!("{}\n{}", diagnostic.message, diagnostic.render(color));
-        stream::show(&Notice::new(level, "pack.fault", &diagnostic.file, text));
+        stream::show(&Notice::new(level, "pack.fault", "", diagnostic.render(color)));
     }
 }
 

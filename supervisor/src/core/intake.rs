@@ -182,8 +182,7 @@ impl Intake {
             .remove(&(sensor, generation))
             .unwrap_or_else(|| Reader::new(&self.sensors[sensor.0]));
         let mut said = Vec::new();
-        let mut lines = reader.lines.push(piece);
-        while let Some(line) = lines.next() {
+        for line in reader.lines.push(piece) {
             self.line(sensor, &mut reader.payloads, line, &mut said);
         }
         self.readers.insert((sensor, generation), reader);

@@ -6,7 +6,7 @@
 //! unreaped, so its number cannot have been given to another; then it is reaped, and only when the
 //! group is proven empty is the end reported.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -82,7 +82,7 @@ struct Shared {
     is_gone: Cell<bool>,
     output_ended: Notify,
     log_ended: Notify,
-    tail: std::cell::RefCell<VecDeque<String>>,
+    tail: RefCell<VecDeque<String>>,
 }
 
 /// Where a child's tasks report, and under which name.
@@ -100,6 +100,17 @@ pub struct Reports {
     pub drain_timeout: Duration,
 }
 
+impl Shared {
+    /// Keeps a line for the report of a crash.
+    fn remember(&self, line: &str) {
+        let mut tail = self.tail.borrow_mut();
+        if tail.len() == TAIL_LINES {
+            tail.pop_front();
+        }
+        tail.push_back(line.to_owned());
+    }
+}
+
 impl Handle {
     /// Takes charge of a child.
     ///
@@ -115,7 +126,7 @@ impl Handle {
             is_gone: Cell::new(false),
             output_ended: Notify::new(),
             log_ended: Notify::new(),
-            tail: std::cell::RefCell::new(VecDeque::new()),
+            tail: RefCell::new(VecDeque::new()),
         });
         let (to_child, lines) = unbounded_channel();
         if let Some(stdout) = child.stdout {
@@ -242,8 +253,7 @@ async fn read_log(mut stderr: pipe::Receiver, shared: Rc<Shared>, reports: Repor
     while let Ok(count) = stderr.read(&mut buffer).await
         && count > 0
     {
-        let mut ended = lines.push(&buffer[..count]);
-        while let Some(line) = ended.next() {
+        for line in lines.push(&buffer[..count]) {
             pass_on(line, &mut rate, &shared, &reports).await;
         }
     }
@@ -260,12 +270,7 @@ async fn pass_on(line: Line<'_>, rate: &mut Rate, shared: &Shared, reports: &Rep
             format!("{} ... ({bytes} bytes)", String::from_utf8_lossy(&prefix))
         }
     };
-    let mut tail = shared.tail.borrow_mut();
-    if tail.len() == TAIL_LINES {
-        tail.pop_front();
-    }
-    tail.push_back(text.clone());
-    drop(tail);
+    shared.remember(&text);
     for line in rate.admit(&text) {
         let sensor = reports.sensor;
         // Nobody takes it only when the supervisor is at its own end.
