@@ -31,6 +31,9 @@ pub const EXIT: &str = "exit.json";
 
 const FAILURE: &str = "failure.json";
 
+/// The grace of an action whose supervisor died.
+const ORPHAN_GRACE: Duration = Duration::from_millis(500);
+
 /// How an action ended: the content of `exit.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exit {
@@ -119,7 +122,7 @@ impl Action<'_> {
             stdout_dropped: self.out.dropped,
             stderr_dropped: self.err.dropped,
             stopped: self.stop != Stop::No,
-            orphaned: sys::parent() != self.args.supervisor_pid,
+            orphaned: self.is_orphan(),
             error,
         })
     }
@@ -176,9 +179,22 @@ impl Action<'_> {
                 running.signal_group(Signal::SIGTERM);
                 // A stopped process would not hear it.
                 running.signal_group(Signal::SIGCONT);
-                self.stop = Stop::Asked(sys::now() + Duration::from_secs_f64(self.args.grace_s));
+                self.stop = Stop::Asked(sys::now() + self.grace());
             }
         }
+    }
+
+    /// An orphan is short: nothing of a dead supervisor is to live on by more than a second.
+    fn grace(&self) -> Duration {
+        let grace = Duration::from_secs_f64(self.args.grace_s);
+        match self.is_orphan() {
+            true => grace.min(ORPHAN_GRACE),
+            false => grace,
+        }
+    }
+
+    fn is_orphan(&self) -> bool {
+        sys::parent() != self.args.supervisor_pid
     }
 
     fn kill_if_due(&mut self, running: &Running) {

@@ -59,8 +59,8 @@ pub struct World {
     pub orders: std::sync::mpsc::Sender<Order>,
     /// Questions of the API that wait for the core.
     pub asked: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
-    /// Children of sensors, by sensor.
-    pub sensors: HashMap<SensorIx, sensor::Handle>,
+    /// Children of sensors, by sensor and start: an older one is there until it is read to its end.
+    pub sensors: HashMap<(SensorIx, u64), sensor::Handle>,
     /// Running actions, by execution.
     pub actions: HashMap<u64, action::Handle>,
 }
@@ -119,17 +119,24 @@ impl World {
         match input {
             Input::Ended {
                 sensor, generation, ..
-            } if self
-                .sensors
-                .get(sensor)
-                .is_some_and(|handle| handle.generation == *generation) =>
-            {
-                self.sensors.remove(sensor);
+            } => self.let_go(*sensor, *generation, |handle| handle.ended = true),
+            Input::Drained { sensor, generation } => {
+                self.let_go(*sensor, *generation, |handle| handle.drained = true);
             }
             Input::ActionEnded { execution, .. } => {
                 self.actions.remove(execution);
             }
             _ => {}
+        }
+    }
+
+    fn let_go(&mut self, sensor: SensorIx, generation: u64, mark: fn(&mut sensor::Handle)) {
+        let key = (sensor, generation);
+        if let Some(handle) = self.sensors.get_mut(&key) {
+            mark(handle);
+            if handle.ended && handle.drained {
+                self.sensors.remove(&key);
+            }
         }
     }
 
@@ -145,9 +152,7 @@ impl World {
     }
 
     fn with(&self, sensor: SensorIx, generation: u64, act: impl FnOnce(&sensor::Handle)) {
-        if let Some(handle) = self.sensors.get(&sensor)
-            && handle.generation == generation
-        {
+        if let Some(handle) = self.sensors.get(&(sensor, generation)) {
             act(handle);
         }
     }
@@ -203,7 +208,7 @@ impl World {
             drain_timeout: spec.policy.stop.drain_timeout,
         };
         let handle = sensor::Handle::new(child, reports)?;
-        self.sensors.insert(sensor, handle);
+        self.sensors.insert((sensor, generation), handle);
         Ok(pid)
     }
 

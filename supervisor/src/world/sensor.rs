@@ -63,8 +63,10 @@ enum ToChild {
 /// The handle of a child.
 #[derive(Debug)]
 pub struct Handle {
-    /// Which start.
-    pub generation: u64,
+    /// Its process and its group are gone.
+    pub ended: bool,
+    /// Its output was read to its end.
+    pub drained: bool,
     group: Pid,
     shared: Rc<Shared>,
     to_child: UnboundedSender<ToChild>,
@@ -151,7 +153,8 @@ impl Handle {
         let watch = watch_end(pidfd, child.pid, Rc::clone(&shared), reports.clone());
         tokio::task::spawn_local(watch);
         Ok(Self {
-            generation: reports.generation,
+            ended: false,
+            drained: false,
             group: child.pid,
             shared,
             to_child,
@@ -211,7 +214,7 @@ async fn read_output(mut stdout: pipe::Receiver, shared: Rc<Shared>, reports: Re
         let piece = Piece::Output {
             sensor,
             generation,
-            bytes,
+            bytes: bytes.to_vec(),
         };
         if reports.pieces.send(piece).await.is_err() {
             break;
@@ -224,12 +227,12 @@ async fn read_output(mut stdout: pipe::Receiver, shared: Rc<Shared>, reports: Re
 
 /// The next bytes; none at the end, or when the child is gone and somebody else holds its pipe open
 /// for longer than the drain timeout.
-async fn read(
-    stdout: &mut pipe::Receiver,
-    buffer: &mut [u8],
+async fn read<'b>(
+    pipe: &mut pipe::Receiver,
+    buffer: &'b mut [u8],
     shared: &Shared,
     reports: &Reports,
-) -> Option<Vec<u8>> {
+) -> Option<&'b [u8]> {
     let late = async {
         if !shared.is_gone.get() {
             shared.gone.notified().await;
@@ -238,9 +241,9 @@ async fn read(
     };
     tokio::select! {
         biased;
-        count = stdout.read(buffer) => match count {
+        count = pipe.read(buffer) => match count {
             Ok(0) | Err(_) => None,
-            Ok(count) => Some(buffer[..count].to_vec()),
+            Ok(count) => Some(&buffer[..count]),
         },
         () = late => None,
     }
@@ -250,10 +253,8 @@ async fn read_log(mut stderr: pipe::Receiver, shared: Rc<Shared>, reports: Repor
     let mut lines = LineBuffer::new(LOG_LINE_BYTES);
     let mut rate = Rate::default();
     let mut buffer = vec![0; 16 << 10];
-    while let Ok(count) = stderr.read(&mut buffer).await
-        && count > 0
-    {
-        for line in lines.push(&buffer[..count]) {
+    while let Some(bytes) = read(&mut stderr, &mut buffer, &shared, &reports).await {
+        for line in lines.push(bytes) {
             pass_on(line, &mut rate, &shared, &reports).await;
         }
     }
