@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -14,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tokio::task::LocalSet;
 
-use crate::catalog::{self, Built, Diagnostic};
+use crate::catalog::{self, Built, Catalog, Diagnostic};
 use crate::config::Settings;
 use crate::core::input::Input;
 use crate::core::intake::Intake;
@@ -79,8 +78,6 @@ struct Daemon {
     terminate: Signal,
     asked: u64,
     stops: u32,
-    _lock: Lock,
-    socket: PathBuf,
 }
 
 async fn supervise(paths: &Paths) -> anyhow::Result<()> {
@@ -89,55 +86,31 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     let interrupt = signal(SignalKind::interrupt())?;
     let terminate = signal(SignalKind::terminate())?;
     let (settings, built) = load(paths)?;
-    let sdk = sensor_wrapper::sdk::unpack(&paths.data).context("failed to unpack the SDK")?;
-    let place = Place {
-        python: python::interpreter(settings.python.as_deref()),
-        sdk,
-        socket: paths::socket_path(&paths.data)?,
-        data: paths.data.clone(),
-        packs: paths.packs.clone(),
-    };
+    let place = place(paths, &settings)?;
     let catalog = Arc::new(built.catalog);
     let (rules, refused) = RuleSet::compile(Arc::clone(&catalog));
     report(built.diagnostics.iter().chain(&refused));
-
-    recovery::await_leftovers(&paths.data);
-    let now = clock::now();
-    let db = journal::open(&paths.data)?;
-    let found = journal::start::read(&db, now.wall)?;
-    journal::start::keep_rule_set(&db, rules.hash(), &rules.text())?;
-    let boot_id = procfs::boot_id();
-    let look_up = |was| recovery::look_up(&paths.data, &boot_id, &catalog, was);
-    let recovered: Vec<_> = found.running.into_iter().map(look_up).collect();
-    recovery::sweep(&paths.data, &recovered);
+    let found = recover(paths, &catalog, &rules)?;
 
     let (inputs_to, inputs) = mpsc::channel(MOST_INPUTS);
     let (at_once_to, at_once) = mpsc::unbounded_channel();
     let (journal_to, journal_in) = mpsc::unbounded_channel();
     let (questions_to, questions) = mpsc::channel(MOST_INPUTS);
     let tell = move |input| journal_to.send(input).is_ok();
-    let journal = writer::start(db, boot_id, tell)?;
-    let judge = Intake::new(
-        Arc::clone(&catalog),
-        Arc::new(rules),
-        settings.payload_validation,
-    );
-    let (pieces, intake) = intake::start(judge, inputs_to.clone())?;
+    let journal = writer::start(found.db, found.boot_id, tell)?;
+    let validation = settings.payload_validation;
+    let judge = Intake::new(Arc::clone(&catalog), Arc::new(rules), validation);
+    let pieces = intake::start(judge, inputs_to.clone())?;
     let shared = api::Shared {
         catalog: Arc::clone(&catalog),
         data: paths.data.clone(),
         questions: questions_to,
     };
     api::serve(&place.socket, shared)?;
-    let socket = place.socket.clone();
     let core = Core::new(Boot {
         catalog: Arc::clone(&catalog),
         parallel: parallel(&settings),
-        memories: found.memories,
-        kv: found.kv,
-        last_event: found.last_event,
-        last_execution: found.last_execution,
-        recovered,
+        ..found.boot
     });
     let world = World {
         catalog,
@@ -151,7 +124,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
         sensors: HashMap::new(),
         actions: HashMap::new(),
     };
-    let mut daemon = Daemon {
+    let daemon = Daemon {
         core,
         world,
         inputs,
@@ -162,21 +135,52 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
         terminate,
         asked: 0,
         stops: 0,
-        _lock: lock,
-        socket,
     };
-    let ended = daemon.work().await;
-    let Daemon { world, socket, .. } = daemon;
-    // Its last sender ends each thread, once all that waits is done.
-    drop(world);
-    let _ = std::fs::remove_file(socket);
+    let ended = daemon.live().await;
     let written = journal.thread.join();
-    let judged = intake.join();
+    drop(lock);
     ended?;
     written
         .map_err(|_| anyhow::anyhow!("the journal's thread panicked"))?
-        .context("the journal failed")?;
-    judged.map_err(|_| anyhow::anyhow!("the intake thread panicked"))
+        .context("the journal failed")
+}
+
+/// The interpreter, the unpacked SDK and the folders that runners need.
+fn place(paths: &Paths, settings: &Settings) -> anyhow::Result<Place> {
+    Ok(Place {
+        python: python::interpreter(settings.python.as_deref()),
+        sdk: sensor_wrapper::sdk::unpack(&paths.data).context("failed to unpack the SDK")?,
+        socket: paths::socket_path(&paths.data)?,
+        data: paths.data.clone(),
+        packs: paths.packs.clone(),
+    })
+}
+
+/// The journal, and what it and the folders of executions tell of the last supervisor.
+struct Recovery {
+    db: rusqlite::Connection,
+    boot_id: String,
+    boot: Boot,
+}
+
+fn recover(paths: &Paths, catalog: &Catalog, rules: &RuleSet) -> anyhow::Result<Recovery> {
+    recovery::await_leftovers(&paths.data);
+    let db = journal::open(&paths.data)?;
+    let found = journal::start::read(&db, clock::now().wall)?;
+    journal::start::keep_rule_set(&db, rules.hash(), &rules.text())?;
+    let boot_id = procfs::boot_id();
+    let look_up = |was| recovery::look_up(&paths.data, &boot_id, catalog, was);
+    let recovered: Vec<_> = found.running.into_iter().map(look_up).collect();
+    recovery::sweep(&paths.data, &recovered);
+    let boot = Boot {
+        memories: found.memories,
+        kv: found.kv,
+        last_event: found.last_event,
+        last_execution: found.last_execution,
+        recovered,
+        ..Boot::default()
+    };
+    Ok(Recovery { db, boot_id, boot })
 }
 
 /// Slots for actions: as configured, else twice the cores.
@@ -195,7 +199,12 @@ fn report<'a>(diagnostics: impl Iterator<Item = &'a Diagnostic>) {
             true => Level::Error,
             false => Level::Warning,
         };
-        stream::show(&Notice::new(level, "pack.fault", "", diagnostic.render(color)));
+        stream::show(&Notice::new(
+            level,
+            "pack.fault",
+            "",
+            diagnostic.render(color),
+        ));
     }
 }
 
@@ -208,6 +217,15 @@ enum Woken {
 }
 
 impl Daemon {
+    /// Works until it is told to stop; what it held is let go of, so that the threads end once all
+    /// that waits is done.
+    async fn live(mut self) -> anyhow::Result<()> {
+        let ended = self.work().await;
+        // Left behind, it would only be in the way of the next one, which removes it too.
+        let _ = std::fs::remove_file(&self.world.place.socket);
+        ended
+    }
+
     async fn work(&mut self) -> anyhow::Result<()> {
         let version = env!("CARGO_PKG_VERSION");
         let data = self.world.place.data.display().to_string();

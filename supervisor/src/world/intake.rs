@@ -1,7 +1,5 @@
 //! The thread on which sensors' output becomes judged events.
 
-use std::thread::JoinHandle;
-
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::core::Input;
@@ -34,19 +32,17 @@ pub enum Piece {
     After(Input),
 }
 
-/// Starts the thread; what it makes of the pieces goes to `inputs`. It ends with the last sender.
+/// Starts the thread; what it makes of the pieces goes to `inputs`. It ends with the last sender,
+/// and nobody waits for it: what it has not passed on was never acknowledged.
 ///
 /// # Errors
 /// When the system refuses another thread.
-pub fn start(
-    mut intake: Intake,
-    inputs: Sender<Input>,
-) -> std::io::Result<(Sender<Piece>, JoinHandle<()>)> {
+pub fn start(mut intake: Intake, inputs: Sender<Input>) -> std::io::Result<Sender<Piece>> {
     let (pieces, waiting) = channel(MOST_PIECES);
-    let thread = std::thread::Builder::new()
+    std::thread::Builder::new()
         .name("intake".into())
         .spawn(move || run(&mut intake, waiting, &inputs))?;
-    Ok((pieces, thread))
+    Ok(pieces)
 }
 
 fn run(intake: &mut Intake, mut waiting: Receiver<Piece>, inputs: &Sender<Input>) {

@@ -65,6 +65,30 @@ fn marked(environment: &[u8], hash: &str) -> Option<Marked> {
     }
 }
 
+/// Whether a process of this group is alive. Dead ones that their parent has not reaped yet do not
+/// count: an orphan's is process 1, which may take its time.
+pub fn group_lives(group: Pid) -> bool {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return true;
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit())
+        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        .any(|stat| is_live_member(&stat, group.as_raw_nonzero().get()))
+}
+
+/// Reads `pid (name) state ppid pgrp …`; the name may hold anything.
+fn is_live_member(stat: &str, group: i32) -> bool {
+    let Some((_, rest)) = stat.rsplit_once(") ") else {
+        return false;
+    };
+    let mut fields = rest.split(' ');
+    let dead = matches!(fields.next(), Some("Z" | "X"));
+    let member = fields.nth(1).and_then(|pgrp| pgrp.parse().ok()) == Some(group);
+    member && !dead
+}
+
 /// Ends one; it may be gone already.
 pub fn kill(process: &OwnedFd) {
     // The only failures are that it is gone, or that it belongs to somebody else.
@@ -81,6 +105,13 @@ pub fn boot_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_dead_are_no_members_of_a_group() {
+        assert!(is_live_member("7 (a) b) S 1 42 7 0", 42));
+        assert!(!is_live_member("7 (a) b) Z 1 42 7 0", 42));
+        assert!(!is_live_member("7 (sleep) S 42 7 7 0", 42));
+    }
 
     #[test]
     fn only_markers_of_the_same_folder_count() {

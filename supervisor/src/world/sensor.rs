@@ -26,6 +26,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::intake::Piece;
+use super::procfs;
 use super::spawn::{self, Child};
 use crate::core::log_line::LogLine;
 use crate::core::notice::Level;
@@ -383,7 +384,7 @@ async fn end_group(pidfd: &AsyncFd<OwnedFd>, group: Pid, shared: &Shared) -> Exi
     let status = waitid(id, WaitIdOptions::EXITED);
     shared.reaped.set(true);
     let mut wait = Duration::from_micros(200);
-    while test_kill_process_group(group).is_ok() {
+    while test_kill_process_group(group).is_ok() && procfs::group_lives(group) {
         sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(1));
     }
