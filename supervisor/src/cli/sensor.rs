@@ -75,6 +75,9 @@ fn show_text(sensor: &mut Value) -> anyhow::Result<ExitCode> {
         let text = match value {
             Value::Null => continue,
             Value::String(text) => text.clone(),
+            Value::Number(seconds) if path == "uptime" => {
+                format!("{:.1} s", seconds.as_f64().unwrap_or_default())
+            }
             other => other.to_string(),
         };
         print::line(&format!("{:<18} {text}", path.replace('.', " ")))?;

@@ -254,8 +254,12 @@ impl Core {
             return;
         }
         let after = std::mem::take(&mut self.after);
-        if self.batch.is_empty() && self.pending.is_empty() {
-            return self.follow(after, &[]);
+        if self.batch.is_empty() {
+            // Nothing to write, but what was said before comes first.
+            return match self.pending.back_mut() {
+                Some((_, waiting)) => waiting.extend(after),
+                None => self.follow(after, &[]),
+            };
         }
         self.last_commit += 1;
         self.pending.push_back((self.last_commit, after));
