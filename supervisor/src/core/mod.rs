@@ -4,6 +4,7 @@
 //! that needs it. [`step`] is the table of contents, [`lifecycle`] a sensor's life, [`queue`] the
 //! owed actions, [`intake`] the way from bytes to judged events, [`view`] what users see.
 
+mod answers;
 pub mod batches;
 pub mod clock;
 pub mod datastore;
@@ -12,6 +13,7 @@ pub mod executions;
 pub mod ids;
 pub mod input;
 pub mod intake;
+mod life;
 pub mod lifecycle;
 pub mod log_line;
 pub mod notice;
