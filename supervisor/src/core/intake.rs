@@ -114,7 +114,12 @@ pub enum Said {
     /// Last words.
     Fail(Fail),
     /// A line that is neither payload nor message.
-    Noise(String),
+    Noise {
+        /// What it says, bounded; what is not UTF-8 in it is replaced.
+        text: String,
+        /// All of it was UTF-8.
+        is_utf8: bool,
+    },
     /// A notification that came as a request: it is answered all the same.
     Taken {
         /// Who wants to know.
@@ -506,6 +511,9 @@ fn noise(bytes: &[u8], said: &mut Vec<Said>) {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end();
     if !text.is_empty() {
-        said.push(Said::Noise(text.chars().take(NOISE_SHOWN).collect()));
+        said.push(Said::Noise {
+            text: text.chars().take(NOISE_SHOWN).collect(),
+            is_utf8: std::str::from_utf8(bytes).is_ok(),
+        });
     }
 }

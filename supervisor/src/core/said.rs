@@ -48,11 +48,7 @@ impl Core {
             Said::Status(text) => self.sensors[sensor.0].status = Some(text),
             Said::Heartbeat => {}
             Said::Fail(fail) => self.fail(sensor, generation, fail),
-            Said::Noise(text) => {
-                self.sensors[sensor.0].counters.noise += 1;
-                let level = Level::Info;
-                self.logged(sensor, LogLine { level, text });
-            }
+            Said::Noise { text, is_utf8 } => self.noise(sensor, generation, text, is_utf8),
             Said::Taken { reply } => self.answer(sensor, generation, &reply, Value::Null),
             Said::Misused { reply, error } => self.misused(sensor, generation, reply, error),
             Said::Lenient { trigger, what } => {
@@ -61,6 +57,27 @@ impl Core {
                 self.notify(notice);
             }
         }
+    }
+
+    /// A log line; that it was written to the wrong place is told once for each start.
+    fn noise(&mut self, sensor: SensorIx, generation: u64, text: String, is_utf8: bool) {
+        let slot = &mut self.sensors[sensor.0];
+        slot.counters.noise += 1;
+        if std::mem::replace(&mut slot.noisy_generation, generation) != generation {
+            let what = match is_utf8 {
+                true => "is neither an event nor a message",
+                false => "is not UTF-8",
+            };
+            let file = slot.spec.file_path.display();
+            let told = format!(
+                "{file} wrote a line to its standard output that {what}; such lines are kept as \
+                 its log (told once): {text:?}"
+            );
+            let subject = slot.spec.reference.clone();
+            self.notify(Notice::new(Level::Warning, "sensor.noise", subject, told));
+        }
+        let level = Level::Info;
+        self.logged(sensor, LogLine { level, text });
     }
 
     fn hello(&mut self, sensor: SensorIx, generation: u64, reply: Reply) {

@@ -51,6 +51,8 @@ pub struct Slot {
     pub last_words: Option<String>,
     /// Its `status` line.
     pub status: Option<String>,
+    /// The last start that was told to write noise.
+    pub noisy_generation: u64,
     /// Batches of messages that wait for answers.
     pub batches: Batches,
     /// What it did.
@@ -73,6 +75,7 @@ impl Slot {
             held_hello: None,
             last_words: None,
             status: None,
+            noisy_generation: 0,
             batches: Batches::default(),
             counters: Counters::default(),
             last_event: None,
