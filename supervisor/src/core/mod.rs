@@ -21,6 +21,8 @@ pub mod queue;
 pub mod record;
 mod said;
 pub mod sensor;
+#[cfg(test)]
+mod sim;
 pub mod step;
 pub mod view;
 
