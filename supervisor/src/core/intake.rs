@@ -14,6 +14,7 @@ use petrel_sdk::protocol::{
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::clock::Wall;
 use super::sensor::SensorIx;
 use crate::catalog::schema::{Checked, Validation};
 use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
@@ -156,6 +157,8 @@ pub struct Intake {
     readers: HashMap<(SensorIx, u64), Reader>,
     lenient: HashSet<String>,
     batches: u64,
+    /// When the piece at hand was read: the time of its events, for criteria on ages.
+    now: Wall,
 }
 
 #[derive(Debug)]
@@ -177,11 +180,19 @@ impl Intake {
             readers: HashMap::new(),
             lenient: HashSet::new(),
             batches: 0,
+            now: Wall::default(),
         }
     }
 
-    /// A piece of the output of a sensor's start.
-    pub fn feed(&mut self, sensor: SensorIx, generation: u64, piece: &[u8]) -> Vec<Said> {
+    /// A piece of the output of a sensor's start, read at `now`.
+    pub fn feed(
+        &mut self,
+        sensor: SensorIx,
+        generation: u64,
+        piece: &[u8],
+        now: Wall,
+    ) -> Vec<Said> {
+        self.now = now;
         let mut reader = self
             .readers
             .remove(&(sensor, generation))
@@ -195,7 +206,8 @@ impl Intake {
     }
 
     /// The output of a sensor's start is at its end: its last line may lack a newline.
-    pub fn end(&mut self, sensor: SensorIx, generation: u64) -> Vec<Said> {
+    pub fn end(&mut self, sensor: SensorIx, generation: u64, now: Wall) -> Vec<Said> {
+        self.now = now;
         let mut said = Vec::new();
         if let Some(mut reader) = self.readers.remove(&(sensor, generation))
             && let Some(line) = reader.lines.finish()
@@ -377,7 +389,10 @@ impl Intake {
             let trigger = trigger.reference.clone();
             said.push(Said::Lenient { trigger, what });
         }
-        let judgement = self.rules.judge(&trigger.reference, &value);
+        let judgement = match jiff::Timestamp::from_microsecond(self.now.0) {
+            Ok(now) => self.rules.judge_at(&trigger.reference, &value, now),
+            Err(_) => self.rules.judge(&trigger.reference, &value),
+        };
         Ok(JudgedEvent {
             reply: None,
             trigger: trigger.reference.clone(),

@@ -11,6 +11,7 @@ use super::ids;
 use super::record::{LastExit, Status};
 use super::sensor::Slot;
 use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
+use crate::rules::verdict::Verdict;
 
 /// A stable identifier, 24 hexadecimal digits, of a thing that is named by its reference.
 pub fn stable_id(kind: &str, reference: &str) -> String {
@@ -161,7 +162,7 @@ pub fn event(row: &EventRow, whole: bool) -> Value {
         "trace_tag": row.trace_tag,
     });
     if whole {
-        shown["rules"] = raw(&row.verdict);
+        shown["rules"] = verdict(&row.verdict);
     }
     shown
 }
@@ -217,6 +218,18 @@ pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
         "end_timestamp": row.ended.map(Wall::rfc3339),
         "elapsed_seconds": took.map(|t| t.as_secs_f64()),
         "result": row.result.as_deref().map(raw),
+    })
+}
+
+/// What the rules said, with its members spelled out.
+fn verdict(text: &str) -> Value {
+    let Ok(verdict) = serde_json::from_str::<Verdict>(text) else {
+        return raw(text);
+    };
+    json!({
+        "matched": verdict.matched,
+        "missed": verdict.missed,
+        "failed": verdict.failed,
     })
 }
 

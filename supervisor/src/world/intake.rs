@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::clock;
 use crate::core::Input;
 use crate::core::intake::Intake;
 use crate::core::sensor::SensorIx;
@@ -64,13 +65,13 @@ fn judge(intake: &mut Intake, piece: Piece) -> Vec<Input> {
         } => vec![Input::Said {
             sensor,
             generation,
-            said: intake.feed(sensor, generation, &bytes),
+            said: intake.feed(sensor, generation, &bytes, clock::now().wall),
         }],
         Piece::End { sensor, generation } => vec![
             Input::Said {
                 sensor,
                 generation,
-                said: intake.end(sensor, generation),
+                said: intake.end(sensor, generation, clock::now().wall),
             },
             Input::Drained { sensor, generation },
         ],
