@@ -7,6 +7,8 @@
 mod answers;
 pub mod batches;
 pub mod clock;
+#[cfg(test)]
+mod conformance;
 pub mod datastore;
 pub mod effect;
 pub mod executions;

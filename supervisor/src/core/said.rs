@@ -180,6 +180,8 @@ impl Core {
         reply: Option<Reply>,
         error: RpcError,
     ) {
+        // Whoever sends a request waits for an answer, even when its `hello` was wrong.
+        self.sensors[sensor.0].converses |= reply.is_some();
         let subject = self.sensors[sensor.0].spec.reference.clone();
         let text = format!("a message that cannot be used: {}", error.message);
         self.notify(Notice::new(

@@ -97,7 +97,7 @@ impl Slot {
         HelloResult {
             protocol: petrel_sdk::protocol::PROTOCOL,
             sensor: spec.reference.clone(),
-            instance: self.life.generation.to_string(),
+            instance: format!("{}/{}", spec.reference, self.life.generation),
             config: json!(config),
             state: state
                 .and_then(|text| serde_json::from_str(text).ok())
