@@ -79,3 +79,65 @@ pub fn sweep(data: &Path, keep: &[Recovered]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::clock::Wall;
+    use crate::core::record::{Execution, Status};
+
+    const BOOT: &str = "this boot";
+
+    fn was_running(boot: &str) -> WasRunning {
+        WasRunning {
+            execution: Execution {
+                seq: 7,
+                event: 1,
+                rule: "p.r".into(),
+                rule_version: "1".into(),
+                action: "p.a".into(),
+                parameters: serde_json::Map::new(),
+                status: Status::Running,
+                requested: Wall(0),
+                started: Some(Wall(0)),
+            },
+            boot: Some(boot.to_owned()),
+        }
+    }
+
+    /// What is found of an execution that left these files and was claimed in this boot.
+    fn found(files: &[(&str, &str)], boot: &str) -> Found {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = action::folder(data.path(), 7);
+        std::fs::create_dir_all(&folder).expect("the execution's folder");
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).expect("a file");
+        }
+        look_up(data.path(), BOOT, &Catalog::default(), was_running(boot)).found
+    }
+
+    fn exit(stopped: bool) -> String {
+        let code = if stopped { "null" } else { "0" };
+        format!(
+            "{{\"code\":{code},\"signal\":null,\"started\":1.0,\"ended\":2.0,\"stdout_bytes\":0,\
+             \"stderr_bytes\":0,\"stdout_dropped\":0,\"stderr_dropped\":0,\"stopped\":{stopped},\
+             \"orphaned\":true,\"error\":null}}"
+        )
+    }
+
+    #[test]
+    fn the_crash_table() {
+        let started = ("started", "1");
+        assert!(matches!(found(&[], BOOT), Found::NeverBegan));
+        assert!(matches!(found(&[started], BOOT), Found::Unknown));
+        // Of another boot, an unsynced file may be missing although it was written.
+        assert!(matches!(found(&[], "an older one"), Found::Unknown));
+        for (stopped, status) in [(false, Status::Succeeded), (true, Status::Abandoned)] {
+            let exit = exit(stopped);
+            match found(&[started, ("exit.json", &exit)], BOOT) {
+                Found::Ended(outcome) => assert_eq!(outcome.status, status),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

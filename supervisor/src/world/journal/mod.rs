@@ -4,6 +4,8 @@
 
 pub mod query;
 pub mod start;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 use std::path::Path;

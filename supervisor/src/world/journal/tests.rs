@@ -1,0 +1,166 @@
+//! The journal on a real file.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::writer::{Journal, Order};
+use super::{open, query, start, writer};
+use crate::core::clock::Wall;
+use crate::core::input::Input;
+use crate::core::record::{Batch, Event, Execution, ExecutionChange, Outcome, Status};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn event(seq: u64, key: Option<&str>, received: i64) -> Event {
+    Event {
+        seq,
+        trigger: "p.t".into(),
+        sensor: "p.S".into(),
+        received: Wall(received),
+        time: None,
+        trace_tag: None,
+        key: key.map(str::to_owned),
+        payload: "{}".into(),
+        verdict: "{}".into(),
+        rule_set: "x".into(),
+    }
+}
+
+fn execution(seq: u64, status: Status) -> Execution {
+    Execution {
+        seq,
+        event: seq,
+        rule: "p.r".into(),
+        rule_version: "1".into(),
+        action: "p.a".into(),
+        parameters: serde_json::Map::new(),
+        status,
+        requested: Wall(0),
+        started: (status == Status::Running).then_some(Wall(0)),
+    }
+}
+
+fn batch(seq: u64, key: Option<&str>, received: i64, status: Status) -> Box<Batch> {
+    Box::new(Batch {
+        events: vec![event(seq, key, received)],
+        executions: vec![execution(seq, status)],
+        ..Batch::default()
+    })
+}
+
+fn journal(data: &TempDir) -> (Journal, Receiver<Input>) {
+    let (tell, told) = channel();
+    let db = open(data.path()).expect("a journal");
+    let tell = move |input| tell.send(input).is_ok();
+    let journal = writer::start(db, "boot".into(), tell).expect("a thread");
+    (journal, told)
+}
+
+/// Gives all orders and waits for the commit of the last.
+fn commit(journal: &Journal, told: &Receiver<Input>, batches: Vec<Box<Batch>>) -> Vec<u64> {
+    let last = batches.len() as u64;
+    for (batch, number) in batches.into_iter().zip(1..) {
+        let order = Order::Commit { number, batch };
+        journal.orders.send(order).expect("the thread lives");
+    }
+    let mut refused = Vec::new();
+    loop {
+        match told.recv_timeout(PATIENCE).expect("an answer") {
+            Input::Committed { upto, duplicates } => {
+                refused.extend(duplicates.iter().map(|one| one.event));
+                if upto == last {
+                    return refused;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_known_key_drops_the_event_and_its_execution_within_the_window_only() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (journal, told) = journal(&data);
+    let day = 24 * 3600 * 1_000_000;
+    let batches = vec![
+        batch(1, Some("k"), 0, Status::Requested),
+        batch(2, Some("k"), day - 1, Status::Requested),
+        batch(3, None, day, Status::Requested),
+        batch(4, Some("k"), day + 1, Status::Requested),
+    ];
+    assert_eq!(commit(&journal, &told, batches), [2]);
+    let db = super::open_read_only(data.path()).expect("the journal");
+    let wanted = query::Wanted {
+        limit: 10,
+        ..query::Wanted::default()
+    };
+    let executions = query::executions(&db, &wanted).expect("executions");
+    let kept: Vec<u64> = executions.rows.iter().map(|row| row.seq).collect();
+    assert_eq!(kept, [4, 3, 1]);
+    assert_eq!(query::events(&db, &wanted).expect("events").total, 3);
+}
+
+#[test]
+fn a_refill_sees_every_commit_before_it() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (journal, told) = journal(&data);
+    for number in 1..=5 {
+        let batch = batch(number, None, 0, Status::Requested);
+        let order = Order::Commit { number, batch };
+        journal.orders.send(order).expect("the thread lives");
+    }
+    let order = Order::Refill { after: 2, most: 2 };
+    journal.orders.send(order).expect("the thread lives");
+    let (executions, all) = loop {
+        let input = told.recv_timeout(PATIENCE).expect("an answer");
+        if let Input::Refilled { executions, all } = input {
+            break (executions, all);
+        }
+    };
+    let found: Vec<u64> = executions.iter().map(|one| one.seq).collect();
+    assert_eq!((found, all), (vec![3, 4], false));
+}
+
+#[test]
+fn a_final_status_is_never_left_and_a_new_start_finds_what_was_running() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (journal, told) = journal(&data);
+    let outcome = |status| Outcome {
+        status,
+        result: serde_json::json!({}),
+        started: None,
+        ended: Wall(1),
+    };
+    let changes = |changes| {
+        Box::new(Batch {
+            changes,
+            ..Batch::default()
+        })
+    };
+    let ended = |status| ExecutionChange::Ended {
+        seq: 1,
+        outcome: outcome(status),
+    };
+    let batches = vec![
+        batch(1, None, 0, Status::Running),
+        batch(2, None, 0, Status::Running),
+        changes(vec![ended(Status::Succeeded)]),
+        changes(vec![
+            ended(Status::Failed),
+            ExecutionChange::Returned { seq: 1 },
+        ]),
+    ];
+    commit(&journal, &told, batches);
+    drop(journal.orders);
+    journal.thread.join().expect("no panic").expect("no error");
+
+    let db = open(data.path()).expect("the journal again");
+    let found = start::read(&db, Wall(0)).expect("what it knows");
+    let running: Vec<u64> = found.running.iter().map(|one| one.execution.seq).collect();
+    assert_eq!(running, [2]);
+    assert_eq!((found.last_event, found.last_execution), (2, 2));
+    let row = query::execution(&db, 1).expect("a query").expect("a row");
+    assert_eq!(row.status, Status::Succeeded);
+}
