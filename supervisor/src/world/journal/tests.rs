@@ -42,12 +42,12 @@ fn execution(seq: u64, status: Status) -> Execution {
     }
 }
 
-fn batch(seq: u64, key: Option<&str>, received: i64, status: Status) -> Box<Batch> {
-    Box::new(Batch {
+fn batch(seq: u64, key: Option<&str>, received: i64, status: Status) -> Batch {
+    Batch {
         events: vec![event(seq, key, received)],
         executions: vec![execution(seq, status)],
         ..Batch::default()
-    })
+    }
 }
 
 fn journal(data: &TempDir) -> (Journal, Receiver<Input>) {
@@ -59,9 +59,10 @@ fn journal(data: &TempDir) -> (Journal, Receiver<Input>) {
 }
 
 /// Gives all orders and waits for the commit of the last.
-fn commit(journal: &Journal, told: &Receiver<Input>, batches: Vec<Box<Batch>>) -> Vec<u64> {
+fn commit(journal: &Journal, told: &Receiver<Input>, batches: Vec<Batch>) -> Vec<u64> {
     let last = batches.len() as u64;
     for (batch, number) in batches.into_iter().zip(1..) {
+        let batch = Box::new(batch);
         let order = Order::Commit { number, batch };
         journal.orders.send(order).expect("the thread lives");
     }
@@ -107,7 +108,7 @@ fn a_refill_sees_every_commit_before_it() {
     let data = tempfile::tempdir().expect("a folder");
     let (journal, told) = journal(&data);
     for number in 1..=5 {
-        let batch = batch(number, None, 0, Status::Requested);
+        let batch = Box::new(batch(number, None, 0, Status::Requested));
         let order = Order::Commit { number, batch };
         journal.orders.send(order).expect("the thread lives");
     }
@@ -133,11 +134,9 @@ fn a_final_status_is_never_left_and_a_new_start_finds_what_was_running() {
         started: None,
         ended: Wall(1),
     };
-    let changes = |changes| {
-        Box::new(Batch {
-            changes,
-            ..Batch::default()
-        })
+    let changes = |changes| Batch {
+        changes,
+        ..Batch::default()
     };
     let ended = |status| ExecutionChange::Ended {
         seq: 1,
