@@ -101,7 +101,11 @@ fn faults(check: impl Fn(&Path, &str) -> Option<String>) -> Vec<String> {
 
 fn is_test_file(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    name.ends_with("_tests.rs") || name.ends_with("/tests.rs") || name.contains("/sim")
+    name.ends_with("_tests.rs")
+        || name.ends_with("/tests.rs")
+        || ["/sim/", "/conformance.rs"]
+            .iter()
+            .any(|part| name.contains(part))
 }
 
 #[test]
