@@ -132,6 +132,6 @@ mod tests {
         let own = json!({"timeout": {"default": 5}, "x": {"type": "string"}});
         let all = overlay(Runner::PythonScript, own.as_object().unwrap());
         assert_eq!(all["timeout"], json!({"type": "integer", "default": 5}));
-        assert_eq!(all.keys().last().unwrap(), "x");
+        assert_eq!(all.keys().next_back().unwrap(), "x");
     }
 }
