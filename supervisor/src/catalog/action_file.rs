@@ -102,6 +102,7 @@ pub fn action(
         Ok(runner) => runner,
         Err(why) => return Read::LeftOut(name, why),
     };
+    fixed_without_value(&mut fields, &runners::overlay(runner.0, &parameters));
     let entry_point = entry_point(&mut fields, source, runner.0);
     let (description, enabled) = (fields.text("description"), fields.flag("enabled", true));
     match name {
@@ -205,12 +206,21 @@ fn parameter(fields: &mut Fields<'_, '_>, name: &str, schema: &Node) {
             ),
         }
     }
-    if inner.get("immutable").is_some()
-        && inner.flag("immutable", false)
-        && inner.node.get("default").is_none()
-    {
-        let message = format!("{what} is immutable and has no default, so it never has a value");
-        inner.warn(schema.span, message, Some("add  default: …".into()));
-    }
     fields.faulty |= inner.faulty;
+}
+
+/// Tells of parameters that nobody may give and that have no default, not even the runner's.
+fn fixed_without_value(fields: &mut Fields<'_, '_>, all: &Map<String, Value>) {
+    for (name, schema) in all {
+        let fixed = schema.get("immutable") == Some(&Value::Bool(true));
+        if !fixed || schema.get("default").is_some() {
+            continue;
+        }
+        let node = fields.get("parameters").and_then(|map| map.entry(name));
+        let span = node.map_or(fields.node.span, |(key, _)| key.span);
+        let message = format!(
+            "parameter \"{name}\" is immutable and has no default, so it never has a value"
+        );
+        fields.warn(span, message, Some("add  default: …".into()));
+    }
 }

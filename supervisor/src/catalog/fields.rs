@@ -116,6 +116,14 @@ impl<'a, 'o> Fields<'a, 'o> {
         let names: Vec<&str> = written.iter().filter_map(|(k, _)| k.as_text()).collect();
         let near = nearest(key, names.iter().copied());
         let span = near.map_or(self.first_key(), |name| self.span_of(name));
+        if let Some(name) = near {
+            // The misspelt key was told as unknown; once is enough.
+            let told = format!("unknown key \"{name}\" ");
+            let (shown, line) = (self.file.shown.as_str(), span.start.line);
+            self.out.retain(|one| {
+                one.file != shown || one.place.line != line || !one.message.starts_with(&told)
+            });
+        }
         let help = match near {
             Some(name) if self.get(name).is_some() => format!("rename \"{name}\" to \"{key}\""),
             _ => format!("add  {key}: …"),

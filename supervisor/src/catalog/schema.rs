@@ -6,7 +6,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Draft, JsonType, ValidationError, Validator};
 use serde_json::{Map, Value};
 
-use super::diagnostics::Diagnostic;
+use super::diagnostics::{Diagnostic, did_you_mean};
 
 /// Longest message about a payload, characters.
 const MESSAGE_CHARS: usize = 300;
@@ -186,7 +186,29 @@ pub fn compile(schema: &Value) -> Result<Validator, String> {
         .with_draft(Draft::Draft4)
         .should_validate_formats(false)
         .build(schema)
-        .map_err(|error| message(&error))
+        .map_err(|error| unknown_type(schema).unwrap_or_else(|| message(&error)))
+}
+
+/// The commonest fault, in fewer words than the validator has for it.
+fn unknown_type(schema: &Value) -> Option<String> {
+    const TYPES: &[&str] = &[
+        "array", "boolean", "integer", "null", "number", "object", "string",
+    ];
+    let unknown = |name: &Value| {
+        let name = name.as_str().filter(|name| !TYPES.contains(name))?;
+        let near = did_you_mean(name, TYPES.iter().copied());
+        let hint = near.map_or_else(String::new, |near| format!(", {near}"));
+        Some(format!("unknown type \"{name}\"{hint}"))
+    };
+    let map = schema.as_object()?;
+    let here = match map.get("type") {
+        Some(Value::Array(names)) => names.iter().find_map(unknown),
+        Some(name) => unknown(name),
+        None => None,
+    };
+    let properties = map.get("properties").and_then(Value::as_object);
+    here.or_else(|| properties?.values().find_map(unknown_type))
+        .or_else(|| unknown_type(map.get("items")?))
 }
 
 /// StackStorm's dialect as draft 4: `required: true` on a property moves to its object, what

@@ -115,3 +115,53 @@ pub struct Sources {
     /// What could not be read.
     pub diagnostics: Vec<Diagnostic>,
 }
+
+/// Packs made of texts, for tests of what stands above.
+#[cfg(test)]
+pub mod testing {
+    use super::*;
+
+    /// A pack `name` of the files given by their place in it. Programs beside the YAML files exist
+    /// when they are given, too.
+    pub fn pack(name: &str, files: &[(&str, &str)]) -> PackSource {
+        let dir = PathBuf::from("/packs").join(name);
+        let file = |relative: &str, text: &str| {
+            SourceFile::new(format!("packs/{name}/{relative}"), relative, text)
+        };
+        let folder = |folder: &str| -> Vec<SourceFile> {
+            let inside = files
+                .iter()
+                .filter(|(path, _)| path.starts_with(folder) && path.ends_with(".yaml"));
+            inside.map(|(path, text)| file(path, text)).collect()
+        };
+        let alone = |wanted: &str| {
+            let found = files.iter().find(|(path, _)| *path == wanted);
+            found.map(|(path, text)| file(path, text))
+        };
+        let programs = files.iter().filter(|(path, _)| !path.ends_with(".yaml"));
+        let manifest = format!("name: {name}\nversion: 1.0.0\nauthor: a\ndescription: d\n");
+        PackSource {
+            shown: format!("packs/{name}"),
+            manifest: alone("pack.yaml").unwrap_or_else(|| file("pack.yaml", &manifest)),
+            config_schema: alone("config.schema.yaml"),
+            local_config: alone("config.yaml"),
+            sensors: folder("sensors/"),
+            triggers: folder("triggers/"),
+            rules: folder("rules/"),
+            actions: folder("actions/"),
+            entry_points: programs
+                .map(|(path, _)| (dir.join(path), EntryPoint::default()))
+                .collect(),
+            siblings: BTreeMap::from([(dir.join("sensors"), vec!["a_sensor.py".to_owned()])]),
+            dir,
+        }
+    }
+
+    /// Sources of these packs.
+    pub fn sources(packs: Vec<PackSource>) -> Sources {
+        Sources {
+            packs,
+            ..Sources::default()
+        }
+    }
+}

@@ -256,3 +256,189 @@ fn is_empty(payload: &Value) -> bool {
         Value::Bool(true) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::build;
+    use crate::catalog::sources::testing::{pack, sources};
+    use crate::config::Settings;
+    use serde_json::json;
+
+    const TRIGGER: (&str, &str) = ("triggers/t.yaml", "name: t\n");
+    const ACTION: (&str, &str) = (
+        "actions/act.yaml",
+        "name: act\nrunner_type: noop\nparameters:\n  text: {type: string, required: true}\n  n: {type: integer, default: 3}\n",
+    );
+
+    fn rule(name: &str, rest: &str) -> String {
+        format!(
+            "name: {name}\nenabled: true\ntrigger: {{type: p.t}}\naction: {{ref: p.act, parameters: {{text: 'x{{{{trigger.x}}}}'}}}}\n{rest}"
+        )
+    }
+
+    fn compiled(rules: &[String]) -> (RuleSet, Vec<Diagnostic>) {
+        let names: Vec<String> = (0..rules.len())
+            .map(|at| format!("rules/r{at}.yaml"))
+            .collect();
+        let mut files = vec![TRIGGER, ACTION];
+        files.extend(
+            names
+                .iter()
+                .zip(rules)
+                .map(|(name, text)| (name.as_str(), text.as_str())),
+        );
+        let built = build(&sources(vec![pack("p", &files)]), &Settings::default());
+        assert!(built.diagnostics.is_empty(), "{:?}", built.diagnostics);
+        RuleSet::compile(Arc::new(built.catalog))
+    }
+
+    fn verdict(set: &RuleSet, payload: Value) -> String {
+        set.judge("p.t", &payload).verdict().to_string()
+    }
+
+    #[test]
+    fn criteria_are_anded_and_the_first_that_fails_is_told() {
+        let criteria = "criteria:\n  trigger.x: {type: eq, pattern: 1}\n  trigger.y: {type: exists, pattern: true}\n";
+        let (set, faults) = compiled(&[rule("a", criteria), rule("b", "")]);
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_eq!(
+            verdict(&set, json!({"x": 1, "y": 2})),
+            r#"{"m":["p.a","p.b"]}"#
+        );
+        assert_eq!(
+            verdict(&set, json!({"x": 1})),
+            r#"{"m":["p.b"],"x":{"p.a":{"criterion":1}}}"#
+        );
+        assert!(
+            set.judge("p.other", &json!({}))
+                .verdict()
+                .matched
+                .is_empty()
+        );
+        let judged = set.judge("p.t", &json!({"x": 1, "y": 2}));
+        assert_eq!(json!(judged.matched[0].parameters), json!({"text": "x1"}));
+    }
+
+    #[test]
+    fn an_empty_payload_matches_only_without_criteria() {
+        let criteria = "criteria:\n  trigger.x: {type: nexists, pattern: true}\n";
+        let literal = rule("b", "").replace("x{{trigger.x}}", "plain");
+        let (set, _) = compiled(&[rule("a", criteria), literal]);
+        let text = verdict(&set, json!({}));
+        assert_eq!(text, r#"{"m":["p.b"],"x":{"p.a":"empty_payload"}}"#);
+    }
+
+    #[test]
+    fn a_backstop_fires_only_where_no_standard_rule_did() {
+        let criteria = "criteria:\n  trigger.x: {type: eq, pattern: 1}\n";
+        let (set, _) = compiled(&[rule("a", criteria), rule("z", "type: {ref: backstop}\n")]);
+        assert_eq!(
+            verdict(&set, json!({"x": 1})),
+            r#"{"m":["p.a"],"x":{"p.z":"not_needed"}}"#
+        );
+        assert_eq!(
+            verdict(&set, json!({"x": 2})),
+            r#"{"m":["p.z"],"x":{"p.a":{"criterion":0}}}"#
+        );
+    }
+
+    #[test]
+    fn a_rule_that_fails_on_an_event_says_why_and_stops_no_other() {
+        let criteria = "criteria:\n  trigger.x: {type: gt, pattern: 1}\n";
+        let (set, _) = compiled(&[rule("a", criteria), rule("b", "")]);
+        let judged = set.judge("p.t", &json!({"x": "text"}));
+        assert_eq!(judged.matched.len(), 1);
+        assert!(
+            judged.failed[0].reason.contains("trigger.x"),
+            "{:?}",
+            judged.failed
+        );
+        let judged = set.judge("p.t", &json!({"y": 1}));
+        assert_eq!(judged.failed.len(), 2);
+        assert!(
+            judged.failed[1].reason.contains("trigger.x is undefined"),
+            "{:?}",
+            judged.failed
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_its_place_and_a_hint() {
+        for (text, line, message, help) in [
+            (
+                rule(
+                    "a",
+                    "criteria:\n  trigger.x: {type: greater_than, pattern: 1}\n",
+                ),
+                6,
+                "unknown operator",
+                "greaterthan",
+            ),
+            (
+                rule("a", "").replace("p.act", "p.atc"),
+                4,
+                "unknown action",
+                "p.act",
+            ),
+            (
+                rule("a", "").replace("p.t}", "p.tt}"),
+                3,
+                "unknown trigger",
+                "p.t",
+            ),
+            (
+                rule("a", "").replace("p.t}", "gone.trigger}"),
+                3,
+                "unknown trigger",
+                "no pack",
+            ),
+        ] {
+            let (set, faults) = compiled(&[text, rule("b", "")]);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            let fault = &faults[0];
+            assert!(
+                fault.is_error() && fault.message.contains(message),
+                "{fault:?}"
+            );
+            assert_eq!(
+                (fault.file.as_str(), fault.place.line),
+                ("packs/p/rules/r0.yaml", line)
+            );
+            assert!(fault.help.as_deref().unwrap().contains(help), "{fault:?}");
+            assert_eq!(set.text().lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn parameters_are_checked_by_the_schemas_of_the_action() {
+        let number = rule("a", "").replace("text:", "n: '{{trigger.n}}', text:");
+        let (set, _) = compiled(&[number]);
+        let judged = set.judge("p.t", &json!({"x": "", "n": "5"}));
+        assert_eq!(judged.matched[0].parameters["n"], json!(5));
+        let judged = set.judge("p.t", &json!({"x": "", "n": "five"}));
+        assert!(
+            judged.failed[0].reason.contains("invalid literal"),
+            "{:?}",
+            judged.failed
+        );
+        let unknown = rule("a", "").replace("text:", "txet: 1, text:");
+        let (set, warned) = compiled(&[unknown]);
+        assert!(
+            warned[0].message.contains("'txet' was unexpected"),
+            "{warned:?}"
+        );
+        assert_eq!(set.judge("p.t", &json!({"x": 1})).failed.len(), 1);
+    }
+
+    #[test]
+    fn a_rule_set_is_known_by_what_it_does() {
+        let (one, _) = compiled(&[rule("a", "description: x\n")]);
+        let (same, _) = compiled(&[rule("a", "description: y\n")]);
+        let (other, _) = compiled(&[rule("a", "criteria: {trigger.x: {type: eq, pattern: 1}}\n")]);
+        assert_eq!(one.hash(), same.hash());
+        assert_ne!(one.hash(), other.hash());
+        let shared = |_: &(dyn Send + Sync)| ();
+        shared(&one);
+    }
+}

@@ -17,7 +17,10 @@ pub fn explain(file: &SourceFile, fault: &Fault) -> Diagnostic {
     let diagnostic = Diagnostic::error(file, fault.span, message).maybe_help(help);
     match &fault.context {
         Some((context, span)) if span.start.line != fault.span.start.line => {
-            diagnostic.with_related(file, *span, context)
+            let label = block(fault).map_or(context.clone(), |(what, _)| {
+                format!("the {what} begins here")
+            });
+            diagnostic.with_related(file, *span, &label)
         }
         _ => diagnostic,
     }
@@ -60,6 +63,13 @@ fn message(fault: &Fault, line: &str) -> String {
             "a colon makes a key here, where no key can stand".to_owned()
         }
         (FaultKind::Reader, ..) => "a control character, which YAML does not allow".to_owned(),
+        (FaultKind::Parser, ..) if block(fault).is_some() => {
+            let (what, since) = block(fault).unwrap_or_default();
+            format!(
+                "not valid YAML: this does not go on with the {what} that begins in line {}, column {}",
+                since.start.line, since.start.column
+            )
+        }
         (FaultKind::Scanner | FaultKind::Parser, problem, _) => match &fault.context {
             Some((context, _)) => format!("not valid YAML: {problem} {context}"),
             None => format!("not valid YAML: {problem}"),
@@ -87,6 +97,13 @@ fn help(fault: &Fault, line: &str) -> Option<String> {
         (FaultKind::Scanner, ..) if line.contains(": *") || line.contains("- *") => {
             "text that begins with * needs quotes".to_owned()
         }
+        (FaultKind::Parser, ..) if block(fault).is_some() => {
+            let column = block(fault).unwrap_or_default().1.start.column;
+            format!(
+                "indent it by {} spaces to go on, or by more to belong to the line above",
+                column.saturating_sub(1)
+            )
+        }
         (FaultKind::Parser, ..) if fault.context.is_some() => {
             "check the indentation of this line and the brackets and quotes before it".to_owned()
         }
@@ -95,6 +112,16 @@ fn help(fault: &Fault, line: &str) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// The block list or map that was being read when a line did not fit, and where it begins.
+fn block(fault: &Fault) -> Option<(&'static str, Span)> {
+    let (context, span) = fault.context.as_ref()?;
+    match context.as_str() {
+        "while parsing a block collection" => Some(("list", *span)),
+        "while parsing a block mapping" => Some(("map", *span)),
+        _ => None,
+    }
 }
 
 fn character(line: &str, span: Span) -> Option<char> {
