@@ -10,9 +10,11 @@ use petrel_supervisor::catalog::yaml::{self, Data, FaultKind, Node};
 use petrel_supervisor::catalog::{Action, Runner};
 use petrel_supervisor::rules::criteria::{Scope, Test};
 use petrel_supervisor::rules::parameters::Plan;
+use petrel_supervisor::rules::store::{NoKeys, Store};
 use petrel_supervisor::rules::template::Templates;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Cases of a file; none where another folder does not have it.
 fn cases(name: &str) -> Option<Value> {
@@ -209,7 +211,8 @@ fn criteria_vectors() {
                 };
             };
             let roots = [("trigger", &case["payload"])];
-            let outcome = test.judge(&templates, &Scope::new(&roots, Some(now)));
+            let store: Arc<dyn Store> = Arc::new(NoKeys);
+            let outcome = test.judge(&templates, &Scope::new(&roots, Some(now), &store));
             let result = match outcome.errors.is_empty() {
                 true => json!(outcome.holds),
                 false => json!("error"),

@@ -18,6 +18,7 @@ use super::clock::Wall;
 use super::sensor::SensorIx;
 use crate::catalog::schema::{Checked, Validation};
 use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
+use crate::rules::store::{NoKeys, Store};
 use crate::rules::{Judgement, RuleSet};
 
 /// Where an answer goes.
@@ -152,6 +153,7 @@ pub struct Intake {
     catalog: Arc<Catalog>,
     rules: Arc<RuleSet>,
     rule_set: Arc<str>,
+    store: Arc<dyn Store>,
     validation: Validation,
     sensors: Vec<Arc<Sensor>>,
     readers: HashMap<(SensorIx, u64), Reader>,
@@ -176,6 +178,7 @@ impl Intake {
             sensors: catalog.sensors.values().cloned().collect(),
             catalog,
             rules,
+            store: Arc::new(NoKeys),
             validation,
             readers: HashMap::new(),
             lenient: HashSet::new(),
@@ -389,10 +392,10 @@ impl Intake {
             let trigger = trigger.reference.clone();
             said.push(Said::Lenient { trigger, what });
         }
-        let judgement = match jiff::Timestamp::from_microsecond(self.now.0) {
-            Ok(now) => self.rules.judge_at(&trigger.reference, &value, now),
-            Err(_) => self.rules.judge(&trigger.reference, &value),
-        };
+        let now = jiff::Timestamp::from_microsecond(self.now.0).ok();
+        let judgement = self
+            .rules
+            .judge(&trigger.reference, &value, now, &self.store);
         Ok(JudgedEvent {
             reply: None,
             trigger: trigger.reference.clone(),

@@ -2,6 +2,7 @@
 //! and 5.4).
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use fancy_regex::Regex;
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use super::operators::{self, Given, Operator};
 use super::path::{Path, Roots};
+use super::store::{Store, st2kv};
 use super::template::Templates;
 
 /// How the items of a `search` must fit its children.
@@ -59,15 +61,18 @@ pub struct Scope<'v> {
     pub roots: &'v Roots<'v>,
     /// The time of the event.
     pub now: Option<Timestamp>,
+    /// The datastore as it is for the event.
+    pub store: &'v Arc<dyn Store>,
     context: OnceCell<Jinja>,
 }
 
 impl<'v> Scope<'v> {
     /// A scope with these names.
-    pub fn new(roots: &'v Roots<'v>, now: Option<Timestamp>) -> Self {
+    pub fn new(roots: &'v Roots<'v>, now: Option<Timestamp>, store: &'v Arc<dyn Store>) -> Self {
         Self {
             roots,
             now,
+            store,
             context: OnceCell::new(),
         }
     }
@@ -76,9 +81,8 @@ impl<'v> Scope<'v> {
     pub fn context(&self) -> &Jinja {
         self.context.get_or_init(|| {
             let roots = self.roots.iter();
-            Jinja::from_pairs(
-                roots.map(|(name, value)| ((*name).to_owned(), Jinja::from(Serde(value)))),
-            )
+            let values = roots.map(|(name, value)| ((*name).to_owned(), Jinja::from(Serde(value))));
+            Jinja::from_pairs(values.chain([("st2kv".to_owned(), st2kv(self.store))]))
         })
     }
 }
@@ -246,7 +250,7 @@ impl Test {
         let mut fits = Vec::with_capacity(items.len());
         for item in items {
             let roots = [("item", item)];
-            let inner = Scope::new(&roots, scope.now);
+            let inner = Scope::new(&roots, scope.now, scope.store);
             let results = self
                 .children
                 .iter()

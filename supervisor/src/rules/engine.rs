@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::criteria::{Scope, Test};
 use super::parameters::{Check, Plan};
+use super::store::{Store, st2kv};
 use super::template::Templates;
 use super::verdict::{Miss, Verdict};
 use crate::catalog::{Action, Catalog, Diagnostic, Rule};
@@ -142,23 +143,20 @@ impl RuleSet {
         self.text.clone()
     }
 
-    /// Judges an event without knowing its time: criteria on ages fail.
-    pub fn judge(&self, trigger: &str, payload: &Value) -> Judgement {
-        self.judged(trigger, payload, None)
-    }
-
-    /// Judges an event of a time.
-    pub fn judge_at(&self, trigger: &str, payload: &Value, now: Timestamp) -> Judgement {
-        self.judged(trigger, payload, Some(now))
-    }
-
-    fn judged(&self, trigger: &str, payload: &Value, now: Option<Timestamp>) -> Judgement {
+    /// Judges an event; without its time, criteria on ages fail.
+    pub fn judge(
+        &self,
+        trigger: &str,
+        payload: &Value,
+        now: Option<Timestamp>,
+        store: &Arc<dyn Store>,
+    ) -> Judgement {
         let mut judgement = Judgement::default();
         let Some(slot) = self.slots.get(trigger) else {
             return judgement;
         };
         let roots = [("trigger", payload)];
-        let scope = Scope::new(&roots, now);
+        let scope = Scope::new(&roots, now, store);
         let mut fired = false;
         for compiled in &slot.standard {
             fired |= self.apply(compiled, payload, &scope, &mut judgement);
@@ -235,6 +233,7 @@ impl RuleSet {
             let trigger = scope.context().get_attr("trigger").unwrap_or_default();
             BTreeMap::from([
                 ("trigger".to_owned(), trigger),
+                ("st2kv".to_owned(), st2kv(scope.store)),
                 ("action_context".to_owned(), compiled.context.clone()),
                 ("config_context".to_owned(), compiled.config.clone()),
             ])
@@ -263,7 +262,13 @@ mod tests {
     use crate::catalog::build;
     use crate::catalog::sources::testing::{pack, sources};
     use crate::config::Settings;
+    use crate::rules::store::NoKeys;
     use serde_json::json;
+
+    fn judge(set: &RuleSet, trigger: &str, payload: &Value) -> Judgement {
+        let store: Arc<dyn Store> = Arc::new(NoKeys);
+        set.judge(trigger, payload, None, &store)
+    }
 
     const TRIGGER: (&str, &str) = ("triggers/t.yaml", "name: t\n");
     const ACTION: (&str, &str) = (
@@ -294,7 +299,7 @@ mod tests {
     }
 
     fn verdict(set: &RuleSet, payload: Value) -> String {
-        set.judge("p.t", &payload).verdict().to_string()
+        judge(set, "p.t", &payload).verdict().to_string()
     }
 
     #[test]
@@ -311,12 +316,12 @@ mod tests {
             r#"{"m":["p.b"],"x":{"p.a":{"criterion":1}}}"#
         );
         assert!(
-            set.judge("p.other", &json!({}))
+            judge(&set, "p.other", &json!({}))
                 .verdict()
                 .matched
                 .is_empty()
         );
-        let judged = set.judge("p.t", &json!({"x": 1, "y": 2}));
+        let judged = judge(&set, "p.t", &json!({"x": 1, "y": 2}));
         assert_eq!(json!(judged.matched[0].parameters), json!({"text": "x1"}));
     }
 
@@ -347,14 +352,14 @@ mod tests {
     fn a_rule_that_fails_on_an_event_says_why_and_stops_no_other() {
         let criteria = "criteria:\n  trigger.x: {type: gt, pattern: 1}\n";
         let (set, _) = compiled(&[rule("a", criteria), rule("b", "")]);
-        let judged = set.judge("p.t", &json!({"x": "text"}));
+        let judged = judge(&set, "p.t", &json!({"x": "text"}));
         assert_eq!(judged.matched.len(), 1);
         assert!(
             judged.failed[0].reason.contains("trigger.x"),
             "{:?}",
             judged.failed
         );
-        let judged = set.judge("p.t", &json!({"y": 1}));
+        let judged = judge(&set, "p.t", &json!({"y": 1}));
         assert_eq!(judged.failed.len(), 2);
         assert!(
             judged.failed[1].reason.contains("trigger.x is undefined"),
@@ -414,9 +419,9 @@ mod tests {
     fn parameters_are_checked_by_the_schemas_of_the_action() {
         let number = rule("a", "").replace("text:", "n: '{{trigger.n}}', text:");
         let (set, _) = compiled(&[number]);
-        let judged = set.judge("p.t", &json!({"x": "", "n": "5"}));
+        let judged = judge(&set, "p.t", &json!({"x": "", "n": "5"}));
         assert_eq!(judged.matched[0].parameters["n"], json!(5));
-        let judged = set.judge("p.t", &json!({"x": "", "n": "five"}));
+        let judged = judge(&set, "p.t", &json!({"x": "", "n": "five"}));
         assert!(
             judged.failed[0].reason.contains("invalid literal"),
             "{:?}",
@@ -428,7 +433,7 @@ mod tests {
             warned[0].message.contains("'txet' was unexpected"),
             "{warned:?}"
         );
-        assert_eq!(set.judge("p.t", &json!({"x": 1})).failed.len(), 1);
+        assert_eq!(judge(&set, "p.t", &json!({"x": 1})).failed.len(), 1);
     }
 
     #[test]

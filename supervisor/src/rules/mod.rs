@@ -13,6 +13,7 @@ pub mod parameters;
 pub mod path;
 pub mod python;
 pub mod regex;
+pub mod store;
 pub mod template;
 pub mod verdict;
 

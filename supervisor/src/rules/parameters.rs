@@ -16,7 +16,7 @@ use crate::catalog::diagnostics::did_you_mean;
 use crate::catalog::schema::{compile, normalised};
 
 /// Names that the context of a rule's parameters has beside the parameters themselves.
-pub const CONTEXT: &[&str] = &["trigger", "action_context", "config_context"];
+pub const CONTEXT: &[&str] = &["trigger", "st2kv", "action_context", "config_context"];
 
 /// One parameter, ready to be given its value.
 #[derive(Clone, Debug)]
