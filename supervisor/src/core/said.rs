@@ -169,7 +169,12 @@ impl Core {
         let notice = Notice::new(Level::Warning, "event.rejected", subject, text);
         self.after.push(After::Notice(notice));
         if let Some(reply) = refused.reply {
-            self.answer_error(sensor, generation, &reply, refused.error);
+            self.after.push(After::Refusal {
+                sensor,
+                generation,
+                reply,
+                error: refused.error,
+            });
         }
     }
 

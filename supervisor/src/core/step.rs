@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use petrel_sdk::protocol::RpcError;
 use serde_json::{Value, json};
 
 use super::clock::Now;
@@ -65,6 +66,13 @@ pub(super) enum After {
         generation: u64,
         reply: Reply,
         result: Value,
+    },
+    /// Answer a sensor's request with an error.
+    Refusal {
+        sensor: SensorIx,
+        generation: u64,
+        reply: Reply,
+        error: RpcError,
     },
     /// An event is accepted: answer it, show it.
     Event(Box<AcceptedEvent>),
@@ -287,6 +295,12 @@ impl Core {
                     reply,
                     result,
                 } => self.answer(sensor, generation, &reply, result),
+                After::Refusal {
+                    sensor,
+                    generation,
+                    reply,
+                    error,
+                } => self.answer_error(sensor, generation, &reply, error),
                 After::Event(event) => self.event_kept(*event, duplicates),
                 After::Credit { sensor, generation } => self.out.push(Effect::Credit {
                     sensor,

@@ -13,6 +13,8 @@ pub struct Journal {
     pub executions: BTreeMap<u64, Execution>,
     pub memories: HashMap<String, SensorMemory>,
     pub kv: BTreeMap<String, KvItem>,
+    /// Why events were refused.
+    pub rejected: BTreeSet<String>,
     /// Duplicates so far.
     pub refused: usize,
 }
@@ -64,6 +66,8 @@ impl Journal {
                 None => self.kv.remove(&kv.key),
             };
         }
+        self.rejected
+            .extend(batch.rejected.into_iter().map(|one| one.reason));
         self.memories.extend(batch.sensors);
         self.refused += duplicates.len();
         duplicates
