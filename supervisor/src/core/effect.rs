@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::datastore::View;
 use super::notice::Notice;
 use super::record::{Batch, Execution};
 use super::sensor::SensorIx;
@@ -113,6 +114,8 @@ pub enum Effect {
         /// JSON, or why not.
         answer: Result<Value, String>,
     },
+    /// The datastore as intake is to see it from now on.
+    Datastore(View),
     /// Everything is at rest and on disk.
     Exit,
 }

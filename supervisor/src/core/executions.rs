@@ -226,6 +226,7 @@ impl Core {
             mark_timeout(&mut outcome, &running.execution, &self.catalog);
         }
         let notice = ended_notice(&running.execution, &outcome);
+        self.tell_of_end(&running.execution, &outcome);
         self.batch
             .changes
             .push(ExecutionChange::Ended { seq, outcome });

@@ -85,6 +85,8 @@ impl Core {
             return;
         }
         slot.pid = Some(pid);
+        self.tell_of_spawn(sensor, pid);
+        let slot = &self.sensors[sensor.0];
         if speaks_by_its_host(&slot.spec) {
             self.live(sensor, Event::Hello { generation });
         }
@@ -134,6 +136,7 @@ impl Core {
             reason: reason.clone(),
         });
         let pid = slot.pid.take();
+        self.tell_of_exit(sensor, exit, pid);
         let ended = Event::Ended {
             generation,
             exit,

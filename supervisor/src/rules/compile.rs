@@ -1,11 +1,11 @@
 //! Rules to a rule set: each resolved against the catalog, and what cannot work refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use minijinja::Value as Jinja;
 use minijinja::value::Serde;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::RuleSet;
 use super::criteria::{Fault, Test};
@@ -13,6 +13,7 @@ use super::engine::{Compiled, Slot};
 use super::operators::known_operators;
 use super::parameters::{self, Check, Plan};
 use super::template::Templates;
+use super::trigger::Trigger;
 use crate::catalog::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use crate::catalog::sources::SourceFile;
 use crate::catalog::{Action, Catalog, Mark, Rule, RuleKind};
@@ -46,20 +47,42 @@ pub fn compile(catalog: Arc<Catalog>) -> (RuleSet, Vec<Diagnostic>) {
         out: Vec::new(),
     };
     let mut slots: HashMap<String, Slot> = HashMap::new();
+    let mut triggers = BTreeMap::new();
     let mut lines = Vec::new();
     for rule in catalog.rules.values().filter(|rule| rule.enabled) {
         let Some(compiled) = compiler.rule(rule) else {
             continue;
         };
         lines.push(format!("{} {}", rule.reference, rule.version));
-        let slot = slots.entry(rule.trigger_type.clone()).or_default();
+        let trigger = Trigger::of(rule);
+        let slot = slots.entry(trigger.reference.clone()).or_default();
+        slot.reads_store |= reads_store(rule, &compiled.action);
+        if !trigger.parameters.is_empty() {
+            triggers.insert(trigger.reference.clone(), Arc::new(trigger));
+        }
         match rule.kind {
             RuleKind::Standard => slot.standard.push(compiled),
             RuleKind::Backstop => slot.backstop.push(compiled),
         }
     }
     let Compiler { templates, out, .. } = compiler;
-    (RuleSet::new(slots, templates, lines), out)
+    (RuleSet::new(slots, triggers, templates, lines), out)
+}
+
+/// Whether its criteria, its parameters or the defaults of its action name the datastore; text that
+/// only looks like it does no harm.
+fn reads_store(rule: &Rule, action: &Action) -> bool {
+    let names = |value: &Value| {
+        let text = value.to_string();
+        text.contains("st2kv") || text.contains("system")
+    };
+    let criteria = rule.criteria.iter();
+    let given = rule.parameters.values();
+    criteria
+        .clone()
+        .any(|one| one.key.trim_start().starts_with("system"))
+        || criteria.map(|one| &one.pattern).any(names)
+        || given.chain(action.all_parameters.values()).any(names)
 }
 
 struct Compiler<'c> {
@@ -234,9 +257,7 @@ impl Compiler<'_> {
 fn unfitting(rule: &Rule, action: &Action) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for name in rule.parameters.keys() {
-        let one = [(name.clone(), serde_json::Value::Null)]
-            .into_iter()
-            .collect();
+        let one = [(name.clone(), Value::Null)].into_iter().collect();
         if let Err(why) = parameters::names(action, &one) {
             found.push((name.clone(), format!("every event will fail here: {why}")));
         }

@@ -11,25 +11,44 @@ use super::criteria::{Scope, Test};
 use super::parameters::{Check, Plan};
 use super::store::{Store, st2kv};
 use super::template::Templates;
+use super::timer::Timer;
+use super::trigger::Trigger;
 use super::verdict::{Miss, Verdict};
-use crate::catalog::{Action, Catalog, Diagnostic, Rule};
+use crate::catalog::{Action, Catalog, Diagnostic, Rule, WhenMissed};
 
-/// The enabled rules of one catalog, compiled, by the trigger type that they wait for.
-#[derive(Debug)]
+/// The enabled rules of one catalog, compiled, by the trigger that they wait for.
+#[derive(Debug, Default)]
 pub struct RuleSet {
+    /// By the reference of the trigger.
     slots: HashMap<String, Slot>,
+    /// Those that are a type with parameters, by reference.
+    triggers: BTreeMap<String, Arc<Trigger>>,
+    timers: Vec<TimerRule>,
     templates: Templates,
     text: String,
     hash: String,
 }
 
-/// The rules of one trigger type.
+/// The rules of one trigger.
 #[derive(Debug, Default)]
 pub struct Slot {
+    /// One of them reads the datastore.
+    pub reads_store: bool,
     /// In the order of their references.
     pub standard: Vec<Compiled>,
     /// Likewise; considered when no standard rule matched.
     pub backstop: Vec<Compiled>,
+}
+
+/// A timer that rules wait for.
+#[derive(Clone, Debug)]
+pub struct TimerRule {
+    /// The trigger.
+    pub trigger: Arc<Trigger>,
+    /// When it fires.
+    pub timer: Timer,
+    /// What becomes of the moments that nobody was there for.
+    pub missed: WhenMissed,
 }
 
 /// One rule, ready for events.
@@ -121,12 +140,16 @@ impl RuleSet {
 
     pub(super) fn new(
         slots: HashMap<String, Slot>,
+        triggers: BTreeMap<String, Arc<Trigger>>,
+        timers: Vec<TimerRule>,
         templates: Templates,
         lines: Vec<String>,
     ) -> Self {
         let text = lines.join("\n");
         Self {
             slots,
+            triggers,
+            timers,
             templates,
             hash: blake3::hash(text.as_bytes()).to_hex()[..32].to_owned(),
             text,
@@ -143,7 +166,32 @@ impl RuleSet {
         self.text.clone()
     }
 
-    /// Judges an event; without its time, criteria on ages fail.
+    /// True when a rule waits for this trigger.
+    pub fn waits_for(&self, trigger: &str) -> bool {
+        self.slots.contains_key(trigger)
+    }
+
+    /// True when what the rules say of an event of this trigger may depend on the datastore.
+    pub fn reads_store(&self, trigger: &str) -> bool {
+        self.slots.get(trigger).is_some_and(|slot| slot.reads_store)
+    }
+
+    /// The triggers that are a type with parameters, in the order of their references.
+    pub fn triggers(&self) -> impl Iterator<Item = &Arc<Trigger>> {
+        self.triggers.values()
+    }
+
+    /// The timers, each once.
+    pub fn timers(&self) -> impl Iterator<Item = &TimerRule> {
+        self.timers.iter()
+    }
+
+    /// The trigger of this reference, where it is a type with parameters.
+    pub fn trigger(&self, reference: &str) -> Option<&Arc<Trigger>> {
+        self.triggers.get(reference)
+    }
+
+    /// Judges an event of the trigger of this reference; without its time, criteria on ages fail.
     pub fn judge(
         &self,
         trigger: &str,

@@ -2,6 +2,7 @@
 //! sensors, processes, files or clocks.
 
 pub mod cast;
+pub mod cipher;
 mod compile;
 pub mod criteria;
 mod dates;
@@ -15,8 +16,10 @@ pub mod python;
 pub mod regex;
 pub mod store;
 pub mod template;
+mod trigger;
 pub mod verdict;
 
-pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot};
+pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot, TimerRule};
 pub use operators::known_operators;
+pub use trigger::Trigger;
 pub use verdict::{Miss, Verdict};

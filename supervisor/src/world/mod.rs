@@ -2,6 +2,7 @@
 //! brings what happens to it.
 
 pub mod action;
+pub mod alarm;
 pub mod api;
 pub mod clock;
 pub mod intake;
@@ -54,7 +55,7 @@ pub struct World {
     /// the effects.
     pub at_once: UnboundedSender<Input>,
     /// To the intake thread.
-    pub pieces: Sender<intake::Piece>,
+    pub intake: intake::Thread,
     /// To the journal's thread.
     pub orders: std::sync::mpsc::Sender<Order>,
     /// Questions of the API that wait for the core.
@@ -110,6 +111,7 @@ impl World {
                     let _ = waiting.send(answer);
                 }
             }
+            Effect::Datastore(view) => drop(self.intake.store.send_replace(view)),
             Effect::Exit => {}
         }
     }
@@ -203,7 +205,7 @@ impl World {
         let reports = sensor::Reports {
             sensor,
             generation,
-            pieces: self.pieces.clone(),
+            pieces: self.intake.pieces.clone(),
             inputs: self.inputs.clone(),
             drain_timeout: spec.policy.stop.drain_timeout,
         };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::core::datastore::Key;
 use crate::core::input::Duplicate;
 use crate::core::record::{Batch, Execution, ExecutionChange, KvItem, SensorMemory, Status};
 
@@ -12,7 +13,7 @@ pub struct Journal {
     seen: HashMap<(String, String), String>,
     pub executions: BTreeMap<u64, Execution>,
     pub memories: HashMap<String, SensorMemory>,
-    pub kv: BTreeMap<String, KvItem>,
+    pub kv: BTreeMap<Key, KvItem>,
     /// Why events were refused.
     pub rejected: BTreeSet<String>,
     /// Duplicates so far.

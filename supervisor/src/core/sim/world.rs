@@ -155,10 +155,11 @@ impl World {
             catalog: Arc::clone(&self.catalog),
             parallel: PARALLEL,
             memories: self.journal.memories.clone(),
-            kv: self.journal.kv.clone(),
+            kv: self.journal.kv.clone().into_iter().collect(),
             last_event: highest(self.journal.events.keys().next_back()),
             last_execution: highest(self.journal.executions.keys().next_back()),
             recovered,
+            ..Boot::default()
         })
     }
 
@@ -256,7 +257,7 @@ impl World {
             }
             Effect::Forget { execution } => drop(self.exits.remove(&execution)),
             Effect::Exit => self.rested = true,
-            Effect::Notice(_) | Effect::Reply { .. } => {}
+            Effect::Datastore(_) | Effect::Notice(_) | Effect::Reply { .. } => {}
         }
     }
 
@@ -427,6 +428,7 @@ impl World {
         JudgedEvent {
             reply: converses.then(|| reply(2)),
             trigger: "p.t".into(),
+            trigger_ref: None,
             payload: json!({"matches": matches}).to_string(),
             key,
             time: None,
@@ -438,6 +440,7 @@ impl World {
             },
             verdict: "{}".into(),
             rule_set: "x".into(),
+            store_version: 0,
         }
     }
 
