@@ -112,6 +112,7 @@ pub fn action(
             name,
             description,
             enabled,
+            enabled_source: None,
             runner: runner.0,
             runner_type: runner.1,
             entry_point,

@@ -10,7 +10,7 @@ use super::knobs::{self, Written};
 use super::model::{Catalog, Pack, Rule, Sensor, TriggerType};
 use super::sensor_file::{self, SensorFile, TriggerTypes};
 use super::sources::{PackSource, SourceFile, Sources};
-use super::{manifest, rule_file};
+use super::{manifest, rule_file, system};
 use crate::config::Settings;
 
 /// The catalog and what is wrong with the files that it came from.
@@ -36,6 +36,8 @@ pub fn build(sources: &Sources, settings: &Settings) -> Built {
         built: Built::default(),
         listed: Vec::new(),
     };
+    let types = system::trigger_types().map(|one| (one.reference.clone(), Arc::new(one)));
+    builder.built.catalog.trigger_types.extend(types);
     builder
         .built
         .diagnostics
@@ -197,6 +199,7 @@ impl Builder<'_> {
             class_name: read.class_name.0,
             description: read.description,
             enabled: enabled.unwrap_or(read.enabled),
+            enabled_source: None,
             file_path: read.file_path,
             poll_interval: read.poll_interval,
             trigger_types: references.into_iter().map(|(name, _)| name).collect(),

@@ -13,6 +13,7 @@ pub mod runners;
 pub mod schema;
 mod sensor_file;
 pub mod sources;
+pub mod system;
 pub mod yaml;
 
 pub use build::{Built, build, check_schemas};

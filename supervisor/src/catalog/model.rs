@@ -71,6 +71,9 @@ pub struct Sensor {
     pub description: String,
     /// `enabled`; true when not written.
     pub enabled: bool,
+    /// Where `enabled` was decided, when that is not its own file: a place such as
+    /// `overrides/x.yaml:3`.
+    pub enabled_source: Option<String>,
     /// The program, absolute: `entry_point` relative to the folder of the YAML.
     pub file_path: PathBuf,
     /// `poll_interval`, seconds.
@@ -127,6 +130,18 @@ pub enum RuleKind {
     Backstop,
 }
 
+/// What becomes of the firings of a timer that nobody was there for; `missed` of a rule's trigger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenMissed {
+    /// One firing stands for all of them.
+    #[default]
+    RunOnce,
+    /// Each is made up for.
+    All,
+    /// They are left out.
+    Skip,
+}
+
 /// One line of a rule's `criteria`.
 #[derive(Clone, Debug)]
 pub struct Criterion {
@@ -157,12 +172,17 @@ pub struct Rule {
     pub description: String,
     /// `enabled`; false when not written, as StackStorm has it.
     pub enabled: bool,
+    /// Where `enabled` was decided, when that is not its own file: a place such as
+    /// `overrides/x.yaml:3`.
+    pub enabled_source: Option<String>,
     /// Standard or backstop.
     pub kind: RuleKind,
     /// `trigger.type`.
     pub trigger_type: String,
     /// `trigger.parameters`.
     pub trigger_parameters: Map<String, Value>,
+    /// `trigger.missed`; only timers have a use for it.
+    pub missed: WhenMissed,
     /// `criteria`, in written order; all must hold.
     pub criteria: Vec<Criterion>,
     /// `action.ref`.
@@ -216,6 +236,9 @@ pub struct Action {
     pub description: String,
     /// `enabled`; true when not written.
     pub enabled: bool,
+    /// Where `enabled` was decided, when that is not its own file: a place such as
+    /// `overrides/x.yaml:3`.
+    pub enabled_source: Option<String>,
     /// What runs it.
     pub runner: Runner,
     /// `runner_type` as written.

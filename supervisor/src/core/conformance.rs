@@ -50,6 +50,7 @@ fn catalog() -> Catalog {
         class_name: "Scripted".into(),
         description: String::new(),
         enabled: true,
+        enabled_source: None,
         file_path: PathBuf::from("/packs/conformance/sensors/scripted.py"),
         poll_interval: None,
         trigger_types: catalog.trigger_types.keys().cloned().collect(),
