@@ -20,7 +20,7 @@ use crate::core::intake::Intake;
 use crate::core::notice::{Level, Notice};
 use crate::core::step::Boot;
 use crate::core::{Core, Effect};
-use crate::rules::RuleSet;
+use crate::rules::{Host, RuleSet};
 use crate::world::alarm::Alarm;
 use crate::world::api::{self, Asked, Question};
 use crate::world::journal::{self, writer};
@@ -90,7 +90,11 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     let (settings, built) = load(paths)?;
     let place = place(paths, &settings)?;
     let catalog = Arc::new(built.catalog);
-    let (rules, refused) = RuleSet::compile(Arc::clone(&catalog));
+    let host = Host {
+        zone: clock::zone(),
+        cipher: None,
+    };
+    let (rules, refused) = RuleSet::compile(Arc::clone(&catalog), &host);
     report(built.diagnostics.iter().chain(&refused));
     let rules = Arc::new(rules);
     let found = recover(paths, &catalog, &rules)?;

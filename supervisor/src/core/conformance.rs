@@ -18,7 +18,7 @@ use super::step::Boot;
 use super::{Core, Effect, Input};
 use crate::catalog::schema::{PayloadCheck, Validation};
 use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
-use crate::rules::RuleSet;
+use crate::rules::{self, RuleSet};
 
 const SENSOR: SensorIx = SensorIx(0);
 
@@ -76,7 +76,7 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let catalog = Arc::new(catalog());
-        let (rules, _) = RuleSet::compile(Arc::clone(&catalog));
+        let (rules, _) = RuleSet::compile(Arc::clone(&catalog), &rules::Host::default());
         let boot = Boot {
             catalog: Arc::clone(&catalog),
             parallel: 1,

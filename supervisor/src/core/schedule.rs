@@ -90,13 +90,20 @@ impl Schedule {
 
     /// When the next timer fires.
     pub fn next(&self) -> Option<Wall> {
-        self.timers.iter().filter_map(|one| one.next).min().map(wall)
+        self.timers
+            .iter()
+            .filter_map(|one| one.next)
+            .min()
+            .map(wall)
     }
 
     /// Takes the moments up to `now`.
     pub fn take(&mut self, now: Wall) -> Vec<Firing> {
         let now = timestamp(now);
-        self.timers.iter_mut().flat_map(|one| one.take(now)).collect()
+        self.timers
+            .iter_mut()
+            .flat_map(|one| one.take(now))
+            .collect()
     }
 }
 
@@ -180,9 +187,15 @@ impl Core {
                 self.batch.timers.push((reference.clone(), Some(settled)));
             }
         }
-        let armed = |reference: &str| self.schedule.settled().any(|(r, _)| r.trigger.reference == reference);
+        let armed = |reference: &str| {
+            self.schedule
+                .settled()
+                .any(|(r, _)| r.trigger.reference == reference)
+        };
         let gone = known.into_keys().filter(|reference| !armed(reference));
-        self.batch.timers.extend(gone.map(|reference| (reference, None)));
+        self.batch
+            .timers
+            .extend(gone.map(|reference| (reference, None)));
         for rule in self.schedule.over() {
             let schedule = Value::Object(rule.trigger.parameters.clone());
             let text = format!("fires no more: {schedule} is over");
@@ -236,9 +249,15 @@ fn told_late(firing: &Firing) -> Option<String> {
     };
     match (firing.told, firing.missed) {
         (true, 0) => None,
-        (true, _) => Some(format!("{parameters}: {count} moments before {due} were missed, made up once")),
-        (false, 0) => Some(format!("{parameters}: the moment {due} was missed and is skipped")),
-        (false, _) => Some(format!("{parameters}: {due} and {count} moments before it were missed and are skipped")),
+        (true, _) => Some(format!(
+            "{parameters}: {count} moments before {due} were missed, made up once"
+        )),
+        (false, 0) => Some(format!(
+            "{parameters}: the moment {due} was missed and is skipped"
+        )),
+        (false, _) => Some(format!(
+            "{parameters}: {due} and {count} moments before it were missed and are skipped"
+        )),
     }
 }
 

@@ -51,7 +51,9 @@ impl Core {
     pub(super) fn tell_of_end(&mut self, execution: &Execution, outcome: &Outcome) {
         let action = self.catalog.actions.get(&execution.action).cloned();
         self.emit("core.st2.generic.actiontrigger", || {
-            let masked = action.as_ref().map(|one| masked(one, &execution.parameters));
+            let masked = action
+                .as_ref()
+                .map(|one| masked(one, &execution.parameters));
             json!({
                 "execution_id": execution.id(),
                 "status": outcome.status.word(),
@@ -153,7 +155,11 @@ fn masked(action: &Action, parameters: &Map<String, Value>) -> Map<String, Value
     let hide = |(name, value): (&String, &Value)| {
         let schema = action.all_parameters.get(name);
         let secret = schema.is_some_and(|schema| schema["secret"] == true);
-        let shown = if secret { json!("********") } else { value.clone() };
+        let shown = if secret {
+            json!("********")
+        } else {
+            value.clone()
+        };
         (name.clone(), shown)
     };
     parameters.iter().map(hide).collect()

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use minijinja::Value as Jinja;
 use serde_json::{Map, Value};
 
+use super::compile::Host;
 use super::criteria::{Scope, Test};
 use super::parameters::{Check, Plan};
 use super::store::{Store, st2kv};
@@ -58,6 +59,8 @@ pub struct Compiled {
     pub rule: Arc<Rule>,
     /// Its action.
     pub action: Arc<Action>,
+    /// The timer that it waits for.
+    pub timer: Option<Timer>,
     /// Its criteria.
     pub tests: Vec<Test>,
     /// Its parameters, or why every event fails.
@@ -134,8 +137,8 @@ impl Judgement {
 impl RuleSet {
     /// Compiles the enabled rules of a catalog; a rule that cannot work is refused with a
     /// diagnostic.
-    pub fn compile(catalog: Arc<Catalog>) -> (Self, Vec<Diagnostic>) {
-        super::compile::compile(catalog)
+    pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (Self, Vec<Diagnostic>) {
+        super::compile::compile(catalog, host)
     }
 
     pub(super) fn new(
@@ -343,7 +346,7 @@ mod tests {
         );
         let built = build(&sources(vec![pack("p", &files)]), &Settings::default());
         assert!(built.diagnostics.is_empty(), "{:?}", built.diagnostics);
-        RuleSet::compile(Arc::new(built.catalog))
+        RuleSet::compile(Arc::new(built.catalog), &Host::default())
     }
 
     fn verdict(set: &RuleSet, payload: Value) -> String {

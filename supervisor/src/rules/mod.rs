@@ -16,9 +16,11 @@ pub mod python;
 pub mod regex;
 pub mod store;
 pub mod template;
+pub mod timer;
 mod trigger;
 pub mod verdict;
 
+pub use compile::Host;
 pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot, TimerRule};
 pub use operators::known_operators;
 pub use trigger::Trigger;

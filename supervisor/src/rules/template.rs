@@ -58,6 +58,11 @@ impl Default for Templates {
 }
 
 impl Templates {
+    /// With the datastore's key.
+    pub fn new(_cipher: Option<std::sync::Arc<super::cipher::Cipher>>) -> Self {
+        Self::default()
+    }
+
     /// Compiles a template.
     ///
     /// # Errors

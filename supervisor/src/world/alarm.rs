@@ -10,6 +10,7 @@ use rustix::time::{
 };
 use tokio::io::unix::AsyncFd;
 
+use super::spawn;
 use crate::core::clock::Wall;
 
 /// The alarm. It is set again for every wait, which costs one system call where the time changed.
@@ -28,7 +29,7 @@ impl Alarm {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
         Ok(Self {
-            timer: AsyncFd::new(timer)?,
+            timer: spawn::watched(timer)?,
             set: None,
         })
     }
