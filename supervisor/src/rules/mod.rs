@@ -15,6 +15,7 @@ pub mod python;
 pub mod regex;
 pub mod store;
 pub mod template;
+pub mod timer;
 pub mod verdict;
 
 pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot};
