@@ -16,7 +16,7 @@ use super::{TimerFault, quoted};
 
 /// Steps of one search. Whatever a calendar can give comes within 400 years, which take less; more
 /// means a date like 31 February, that never comes.
-const MAX_STEPS: usize = 200_000;
+const MAX_STEPS: usize = 400_000;
 /// Fields in [`Kind::ALL`].
 const FIELDS: usize = Kind::ALL.len();
 

@@ -115,7 +115,7 @@ fn a_clock_that_jumps_is_followed_as_apscheduler_follows_it() {
 }
 
 #[test]
-fn what_never_comes_is_known_soon() {
+fn what_never_comes_ends_the_search() {
     for never in [
         json!({"month": 2, "day": 31}),
         json!({"month": 6, "week": 53}),
@@ -124,9 +124,7 @@ fn what_never_comes_is_known_soon() {
         json!({"year": 2020}),
         json!({"year": "2027-9999/2", "month": 2, "day": 29}),
     ] {
-        let started = std::time::Instant::now();
         assert_eq!(firings(never.clone(), "2026-11-24T00:00:00Z", 1), [""; 0]);
-        println!("{never}: {:?}", started.elapsed());
     }
 }
 
