@@ -7,6 +7,8 @@ pub mod fields;
 pub mod knobs;
 mod manifest;
 pub mod model;
+pub mod pack_config;
+mod parameter;
 pub mod policy;
 mod rule_file;
 pub mod runners;

@@ -42,8 +42,19 @@ pub struct Pack {
     pub email: String,
     /// The configuration that sensors and actions see: `configs/<pack>.yaml`, else the in-pack
     /// `config.yaml`, over the defaults of `config.schema.yaml`. Always an object.
+    ///
+    /// Where [`Pack::is_dynamic`], its templates are still templates:
+    /// [`resolve`](super::pack_config::resolve) fills them in.
     pub config: Map<String, Value>,
-    /// Dotted paths of the configuration that the schema calls secret.
+    /// The same as it was written, without defaults.
+    pub written_config: Map<String, Value>,
+    /// `config.schema.yaml` as one schema of an object, its attributes under `properties`.
+    pub config_schema: Value,
+    /// The same, ready to check a configuration.
+    pub config_check: Arc<super::schema::PayloadCheck>,
+    /// The configuration has templates, so its values are known only when they are needed.
+    pub is_dynamic: bool,
+    /// Dotted paths of `config` that the schema calls secret, list items by their number.
     pub secrets: Vec<String>,
 }
 
