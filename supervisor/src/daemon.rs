@@ -160,6 +160,7 @@ fn place(paths: &Paths, settings: &Settings) -> anyhow::Result<Place> {
         python: python::interpreter(settings.python.as_deref()),
         sdk: sensor_wrapper::sdk::unpack(&paths.data).context("failed to unpack the SDK")?,
         socket: paths::socket_path(&paths.data)?,
+        memory: paths::memory_dir(&paths.data)?,
         data: paths.data.clone(),
         packs: paths.packs.clone(),
     })

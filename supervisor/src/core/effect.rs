@@ -42,6 +42,8 @@ pub enum Effect {
         sensor: SensorIx,
         /// Its start.
         generation: u64,
+        /// Its configuration, or what is wrong with that.
+        config: Result<Arc<Map<String, Value>>, String>,
     },
     /// Write a line to a sensor.
     Tell {

@@ -38,6 +38,8 @@ pub struct Slot {
     pub life: Lifecycle,
     /// What outlives the supervisor.
     pub memory: SensorMemory,
+    /// The configuration with which it was started.
+    pub config: Arc<Map<String, Value>>,
     /// Its process.
     pub pid: Option<u32>,
     /// When the process was started.
@@ -69,6 +71,7 @@ impl Slot {
             spec,
             life: Lifecycle::new(memory.generation),
             memory,
+            config: Arc::default(),
             pid: None,
             started: None,
             converses: false,
@@ -93,13 +96,12 @@ impl Slot {
     /// The result of `hello`.
     pub fn greeting(&self, catalog: &Catalog, rules: &RuleSet) -> HelloResult {
         let spec = &self.spec;
-        let config = catalog.packs.get(&spec.pack).map(|pack| &pack.config);
         let state = self.memory.state.as_deref();
         HelloResult {
             protocol: petrel_sdk::protocol::PROTOCOL,
             sensor: spec.reference.clone(),
             instance: format!("{}/{}", spec.reference, self.life.generation),
-            config: json!(config),
+            config: json!(*self.config),
             state: state
                 .and_then(|text| serde_json::from_str(text).ok())
                 .unwrap_or(Value::Null),

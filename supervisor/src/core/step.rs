@@ -180,6 +180,7 @@ impl Core {
     pub fn step(&mut self, input: Input, now: Now) -> Vec<Effect> {
         self.now = now;
         self.take(input);
+        self.try_parked_if_changed();
         self.claim();
         self.show_store();
         self.seal();
@@ -203,6 +204,12 @@ impl Core {
             _ => None,
         };
         lives.chain(self.executions.deadline()).chain(whole).min()
+    }
+
+    fn try_parked_if_changed(&mut self) {
+        if self.shown_store != Some(self.store.version()) && self.phase == Phase::Running {
+            self.try_parked();
+        }
     }
 
     /// Intake judges by the datastore that it was shown last.

@@ -8,7 +8,6 @@ use minijinja::Value as Jinja;
 use minijinja::value::Serde;
 use serde_json::{Value, json};
 
-use super::RuleSet;
 use super::cipher::Cipher;
 use super::criteria::{Fault, Test};
 use super::engine::{Compiled, Slot, TimerRule};
@@ -17,9 +16,10 @@ use super::parameters::{self, Check, Plan};
 use super::template::Templates;
 use super::timer::Timer;
 use super::trigger::Trigger;
+use super::{RuleSet, config};
 use crate::catalog::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use crate::catalog::sources::SourceFile;
-use crate::catalog::{Action, Catalog, Mark, Rule, RuleKind};
+use crate::catalog::{Action, Catalog, Mark, Pack, Rule, RuleKind};
 
 /// Trigger types of StackStorm itself whose events nothing in this version makes.
 const NEVER_FIRED: &[&str] = &[
@@ -36,9 +36,12 @@ pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (RuleSet, Vec<Diagnostic>)
         host,
         templates: Templates::new(host.cipher.clone()),
         checks: HashMap::new(),
-        configs: HashMap::new(),
         out: Vec::new(),
     };
+    for pack in catalog.packs.values().filter(|pack| pack.is_dynamic) {
+        let written = Value::Object(pack.written_config.clone());
+        config::prepare(&written, &mut compiler.templates);
+    }
     let mut slots: HashMap<String, Slot> = HashMap::new();
     let mut triggers = BTreeMap::new();
     let mut timers: BTreeMap<String, TimerRule> = BTreeMap::new();
@@ -54,7 +57,7 @@ pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (RuleSet, Vec<Diagnostic>)
         });
         let name = trigger.reference.clone();
         let slot = slots.entry(name.clone()).or_default();
-        slot.reads_store |= reads_store(rule, &compiled.action);
+        slot.reads_store |= reads_store(rule, &compiled.action, compiled.config.as_deref());
         if name != rule.trigger_type {
             triggers.insert(name.clone(), Arc::clone(&trigger));
         }
@@ -76,12 +79,22 @@ pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (RuleSet, Vec<Diagnostic>)
     }
     let Compiler { templates, out, .. } = compiler;
     let timers = timers.into_values().collect();
-    (RuleSet::new(slots, triggers, timers, templates, lines), out)
+    (
+        RuleSet::new(
+            slots,
+            triggers,
+            timers,
+            templates,
+            host.cipher.clone(),
+            lines,
+        ),
+        out,
+    )
 }
 
 /// Whether its criteria, its parameters or the defaults of its action name the datastore; text that
 /// only looks like it does no harm.
-fn reads_store(rule: &Rule, action: &Action) -> bool {
+fn reads_store(rule: &Rule, action: &Action, config: Option<&Pack>) -> bool {
     let names = |value: &Value| {
         let text = value.to_string();
         text.contains("st2kv") || text.contains("system")
@@ -93,6 +106,7 @@ fn reads_store(rule: &Rule, action: &Action) -> bool {
         .any(|one| one.key.trim_start().starts_with("system"))
         || criteria.map(|one| &one.pattern).any(names)
         || given.chain(action.all_parameters.values()).any(names)
+        || config.is_some_and(|pack| pack.is_dynamic)
 }
 
 /// What rules need to know of the place where they run.
@@ -118,7 +132,6 @@ struct Compiler<'c> {
     host: &'c Host,
     templates: Templates,
     checks: HashMap<String, Arc<Check>>,
-    configs: HashMap<String, Jinja>,
     out: Vec<Diagnostic>,
 }
 
@@ -137,7 +150,7 @@ impl Compiler<'_> {
             tests: tests?,
             plan,
             check: Arc::clone(check),
-            config: self.config(&action),
+            config: self.config(rule, &action),
             context: Jinja::from(Serde(&json!({
                 "rule": {"id": rule.reference, "ref": rule.reference, "name": rule.name},
                 "user": "stanley",
@@ -288,16 +301,16 @@ impl Compiler<'_> {
         plan
     }
 
-    fn config(&mut self, action: &Action) -> Jinja {
-        let packs = &self.catalog.packs;
-        let config = self.configs.entry(action.pack.clone()).or_insert_with(|| {
-            let pack = packs.get(&action.pack);
-            pack.map_or_else(
-                || Jinja::from(Serde(&json!({}))),
-                |pack| Jinja::from(Serde(&pack.config)),
-            )
-        });
-        config.clone()
+    /// The pack of the action, where a template of the rule or of the action asks for its
+    /// configuration.
+    fn config(&self, rule: &Rule, action: &Action) -> Option<Arc<Pack>> {
+        let mut templates = rule
+            .parameters
+            .values()
+            .chain(action.all_parameters.values());
+        let asks = templates.any(|value| value.to_string().contains("config_context"));
+        let pack = self.catalog.packs.get(&action.pack);
+        pack.filter(|_| asks).cloned()
     }
 }
 

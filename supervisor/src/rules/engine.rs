@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use minijinja::Value as Jinja;
+use minijinja::value::Serde;
 use serde_json::{Map, Value};
 
+use super::cipher::Cipher;
 use super::compile::Host;
 use super::criteria::{Scope, Test};
 use super::parameters::{Check, Plan};
@@ -15,7 +17,7 @@ use super::template::Templates;
 use super::timer::Timer;
 use super::trigger::Trigger;
 use super::verdict::{Miss, Verdict};
-use crate::catalog::{Action, Catalog, Diagnostic, Rule, WhenMissed};
+use crate::catalog::{Action, Catalog, Diagnostic, Pack, Rule, WhenMissed};
 
 /// The enabled rules of one catalog, compiled, by the trigger that they wait for.
 #[derive(Debug, Default)]
@@ -25,7 +27,8 @@ pub struct RuleSet {
     /// Those that are a type with parameters, by reference.
     triggers: BTreeMap<String, Arc<Trigger>>,
     timers: Vec<TimerRule>,
-    templates: Templates,
+    pub(super) templates: Templates,
+    pub(super) cipher: Option<Arc<Cipher>>,
     text: String,
     hash: String,
 }
@@ -67,8 +70,8 @@ pub struct Compiled {
     pub plan: Result<Plan, String>,
     /// The check of the action's parameters.
     pub check: Arc<Check>,
-    /// `config_context`.
-    pub config: Jinja,
+    /// The pack whose configuration is `config_context`; none where no template asks for it.
+    pub config: Option<Arc<Pack>>,
     /// `action_context`.
     pub context: Jinja,
 }
@@ -146,6 +149,7 @@ impl RuleSet {
         triggers: BTreeMap<String, Arc<Trigger>>,
         timers: Vec<TimerRule>,
         templates: Templates,
+        cipher: Option<Arc<Cipher>>,
         lines: Vec<String>,
     ) -> Self {
         let text = lines.join("\n");
@@ -154,6 +158,7 @@ impl RuleSet {
             triggers,
             timers,
             templates,
+            cipher,
             hash: blake3::hash(text.as_bytes()).to_hex()[..32].to_owned(),
             text,
         }
@@ -280,13 +285,19 @@ impl RuleSet {
             ));
         }
         let plan = compiled.plan.as_ref().map_err(Clone::clone)?;
+        let config = match &compiled.config {
+            Some(pack) => self
+                .config(pack, scope.store)
+                .map_err(|fault| fault.to_string())?,
+            None => Map::new(),
+        };
         let base = plan.needs_context().then(|| {
             let trigger = scope.context().get_attr("trigger").unwrap_or_default();
             BTreeMap::from([
                 ("trigger".to_owned(), trigger),
                 ("st2kv".to_owned(), st2kv(scope.store)),
                 ("action_context".to_owned(), compiled.context.clone()),
-                ("config_context".to_owned(), compiled.config.clone()),
+                ("config_context".to_owned(), Jinja::from(Serde(&config))),
             ])
         });
         let parameters = plan.fill(action, &self.templates, &base.unwrap_or_default())?;

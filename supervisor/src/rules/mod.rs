@@ -4,6 +4,7 @@
 pub mod cast;
 pub mod cipher;
 mod compile;
+mod config;
 pub mod criteria;
 mod dates;
 mod engine;

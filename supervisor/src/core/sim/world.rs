@@ -209,7 +209,9 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn { sensor, generation } => self.spawn(sensor, generation),
+            Effect::Spawn {
+                sensor, generation, ..
+            } => self.spawn(sensor, generation),
             Effect::Tell {
                 sensor,
                 generation,
