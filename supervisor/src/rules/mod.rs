@@ -2,6 +2,7 @@
 //! sensors, processes, files or clocks.
 
 pub mod cast;
+pub mod cipher;
 mod compile;
 pub mod criteria;
 mod dates;
