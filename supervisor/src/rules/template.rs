@@ -2,10 +2,12 @@
 //! budget of work and output for every rendering.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
+use super::cipher::{self, Cipher};
 use super::{filters, python};
 
 /// Work that one rendering may do; also bounds its memory, at about 64 bytes a unit.
@@ -31,6 +33,13 @@ pub fn is_template(text: &str) -> bool {
 
 impl Default for Templates {
     fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Templates {
+    /// No templates yet. With a cipher, `decrypt_kv` reads encrypted values.
+    pub fn new(cipher: Option<Arc<Cipher>>) -> Self {
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder()
             .trim_blocks(true)
@@ -53,14 +62,8 @@ impl Default for Templates {
             written.map_err(Error::from)
         });
         filters::add_to(&mut environment);
+        cipher::add_to(&mut environment, cipher);
         Self { environment }
-    }
-}
-
-impl Templates {
-    /// With the datastore's key.
-    pub fn new(_cipher: Option<std::sync::Arc<super::cipher::Cipher>>) -> Self {
-        Self::default()
     }
 
     /// Compiles a template.
