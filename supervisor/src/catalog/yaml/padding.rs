@@ -42,7 +42,8 @@ pub fn within(text: &str, span: Span) -> Span {
 
 /// The place after the last character.
 pub fn end(text: &str) -> Span {
-    let (line, column) = (lines(text), last_line(text).chars().count() + 1);
+    let last = last_line(text).trim_start_matches('\u{feff}');
+    let (line, column) = (lines(text), last.chars().count() + 1);
     Span {
         start: Mark { line, column },
         width: 1,
