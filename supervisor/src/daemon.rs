@@ -20,7 +20,8 @@ use crate::core::intake::Intake;
 use crate::core::notice::{Level, Notice};
 use crate::core::step::Boot;
 use crate::core::{Core, Effect};
-use crate::rules::RuleSet;
+use crate::rules::{Host, RuleSet};
+use crate::world::alarm::Alarm;
 use crate::world::api::{self, Asked, Question};
 use crate::world::journal::{self, writer};
 use crate::world::lock::Lock;
@@ -76,6 +77,7 @@ struct Daemon {
     questions: Receiver<Asked>,
     interrupt: Signal,
     terminate: Signal,
+    alarm: Alarm,
     asked: u64,
     stops: u32,
 }
@@ -88,8 +90,13 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     let (settings, built) = load(paths)?;
     let place = place(paths, &settings)?;
     let catalog = Arc::new(built.catalog);
-    let (rules, refused) = RuleSet::compile(Arc::clone(&catalog));
+    let host = Host {
+        zone: clock::zone(),
+        cipher: None,
+    };
+    let (rules, refused) = RuleSet::compile(Arc::clone(&catalog), &host);
     report(built.diagnostics.iter().chain(&refused));
+    let rules = Arc::new(rules);
     let found = recover(paths, &catalog, &rules)?;
 
     let (inputs_to, inputs) = mpsc::channel(MOST_INPUTS);
@@ -99,8 +106,8 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     let tell = move |input| journal_to.send(input).is_ok();
     let journal = writer::start(found.db, found.boot_id, tell)?;
     let validation = settings.payload_validation;
-    let judge = Intake::new(Arc::clone(&catalog), Arc::new(rules), validation);
-    let pieces = intake::start(judge, inputs_to.clone())?;
+    let judge = Intake::new(Arc::clone(&catalog), Arc::clone(&rules), validation);
+    let intake = intake::start(judge, inputs_to.clone())?;
     let shared = api::Shared {
         catalog: Arc::clone(&catalog),
         data: paths.data.clone(),
@@ -109,6 +116,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     api::serve(&place.socket, shared)?;
     let core = Core::new(Boot {
         catalog: Arc::clone(&catalog),
+        rules,
         parallel: parallel(&settings),
         ..found.boot
     });
@@ -118,7 +126,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
         place,
         inputs: inputs_to,
         at_once: at_once_to,
-        pieces,
+        intake,
         orders: journal.orders,
         asked: HashMap::new(),
         sensors: HashMap::new(),
@@ -133,6 +141,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
         questions,
         interrupt,
         terminate,
+        alarm: Alarm::new()?,
         asked: 0,
         stops: 0,
     };
@@ -151,6 +160,7 @@ fn place(paths: &Paths, settings: &Settings) -> anyhow::Result<Place> {
         python: python::interpreter(settings.python.as_deref()),
         sdk: sensor_wrapper::sdk::unpack(&paths.data).context("failed to unpack the SDK")?,
         socket: paths::socket_path(&paths.data)?,
+        memory: paths::memory_dir(&paths.data)?,
         data: paths.data.clone(),
         packs: paths.packs.clone(),
     })
@@ -175,6 +185,7 @@ fn recover(paths: &Paths, catalog: &Catalog, rules: &RuleSet) -> anyhow::Result<
     let boot = Boot {
         memories: found.memories,
         kv: found.kv,
+        timers: found.timers,
         last_event: found.last_event,
         last_execution: found.last_execution,
         recovered,
@@ -289,6 +300,7 @@ impl Daemon {
                 None => std::future::pending().await,
             }
         };
+        let alarm = self.alarm.ring(self.core.alarm());
         tokio::select! {
             _ = self.interrupt.recv() => Woken::Signal,
             _ = self.terminate.recv() => Woken::Signal,
@@ -296,6 +308,7 @@ impl Daemon {
             Some(input) = self.inputs.recv() => Woken::Input(input),
             Some(asked) = self.questions.recv() => Woken::Asked(asked),
             () = timer => Woken::Input(Input::Timer),
+            () = alarm => Woken::Input(Input::Timer),
         }
     }
 

@@ -275,6 +275,7 @@ fn params_vectors() {
                 name: "a".into(),
                 description: String::new(),
                 enabled: true,
+                enabled_source: None,
                 runner: Runner::Noop,
                 runner_type: "noop".into(),
                 entry_point: None,

@@ -1,15 +1,14 @@
 //! `actions/*.yaml`.
 
-use fancy_regex::Regex;
 use serde_json::{Map, Value};
 
 use super::diagnostics::{Diagnostic, Severity, did_you_mean};
 use super::fields::Fields;
 use super::model::{Action, Runner};
+use super::parameter;
 use super::runners::{self, Known};
 use super::sensor_file::{absent, own_pack};
 use super::sources::{PackSource, SourceFile};
-use super::yaml::{Data, Node};
 
 const KEYS: &[&str] = &[
     "name",
@@ -28,48 +27,6 @@ const KEYS: &[&str] = &[
     "uid",
     "metadata_file",
 ];
-/// What a parameter's schema may say (st2.md 7.3).
-const PARAMETER_KEYS: &[&str] = &[
-    "type",
-    "description",
-    "default",
-    "required",
-    "secret",
-    "position",
-    "immutable",
-    "enum",
-    "title",
-    "format",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "items",
-    "additionalItems",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "properties",
-    "patternProperties",
-    "additionalProperties",
-    "minProperties",
-    "maxProperties",
-    "dependencies",
-    "anyOf",
-    "oneOf",
-    "allOf",
-    "not",
-    "$ref",
-    "definitions",
-];
-const TYPES: &[&str] = &[
-    "array", "boolean", "integer", "null", "number", "object", "string",
-];
-
 /// What became of an action's file.
 pub enum Read {
     /// It is an action.
@@ -112,6 +69,7 @@ pub fn action(
             name,
             description,
             enabled,
+            enabled_source: None,
             runner: runner.0,
             runner_type: runner.1,
             entry_point,
@@ -163,50 +121,16 @@ fn entry_point(
     Some(path)
 }
 
-/// The schemas of the parameters. Faults in them are told; the schemas stay as written.
 fn parameters(fields: &mut Fields<'_, '_>) -> Map<String, Value> {
-    let node = fields.map("parameters");
-    for (key, schema) in node.and_then(Node::as_map).unwrap_or_default() {
-        let name = key.scalar_text().unwrap_or_default();
-        let valid = Regex::new(r"^\w+$").is_ok_and(|word| word.is_match(&name).unwrap_or(false));
-        if !valid {
-            let help = Some("use letters, digits and _ only".to_owned());
-            fields.error(
-                key.span,
-                format!("\"{name}\" cannot name a parameter"),
-                help,
-            );
-        }
-        parameter(fields, &name, schema);
-    }
-    fields.object("parameters")
-}
-
-fn parameter(fields: &mut Fields<'_, '_>, name: &str, schema: &Node) {
-    let what = format!("parameter \"{name}\"");
-    let Some(mut inner) = Fields::of(schema, fields.file, &what, fields.out) else {
-        fields.faulty = true;
-        return;
+    let Some(node) = fields.map("parameters") else {
+        return Map::new();
     };
-    inner.only(PARAMETER_KEYS, Severity::Warning, &what);
-    if let Some(node) = inner.get("type") {
-        match &node.data {
-            Data::Text(written) if TYPES.contains(&written.as_str()) => {}
-            Data::Text(written) => {
-                let help = did_you_mean(written, TYPES.iter().copied())
-                    .unwrap_or_else(|| format!("types are {}", TYPES.join(", ")));
-                inner.error(node.span, format!("unknown type \"{written}\""), Some(help));
-            }
-            // A list of types is refused by StackStorm, and means what one expects here.
-            _ if node.as_list().is_some() => {}
-            _ => inner.error(
-                node.span,
-                format!("a type is text, this is {}", node.kind()),
-                None,
-            ),
-        }
-    }
+    let Some(mut inner) = Fields::of(node, fields.file, "\"parameters\"", fields.out) else {
+        return Map::new();
+    };
+    let schemas = parameter::described(&mut inner, "parameter");
     fields.faulty |= inner.faulty;
+    schemas
 }
 
 /// Tells of parameters that nobody may give and that have no default, not even the runner's.

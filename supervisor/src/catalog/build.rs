@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::action_file::{self, Read};
 use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use super::knobs::{self, Written};
-use super::model::{Catalog, Pack, Rule, Sensor, TriggerType};
+use super::model::{Catalog, Rule, Sensor, TriggerType};
 use super::sensor_file::{self, SensorFile, TriggerTypes};
 use super::sources::{PackSource, SourceFile, Sources};
-use super::{manifest, rule_file};
+use super::{manifest, rule_file, system};
 use crate::config::Settings;
 
 /// The catalog and what is wrong with the files that it came from.
@@ -36,6 +36,8 @@ pub fn build(sources: &Sources, settings: &Settings) -> Built {
         built: Built::default(),
         listed: Vec::new(),
     };
+    let types = system::trigger_types().map(|one| (one.reference.clone(), Arc::new(one)));
+    builder.built.catalog.trigger_types.extend(types);
     builder
         .built
         .diagnostics
@@ -197,6 +199,7 @@ impl Builder<'_> {
             class_name: read.class_name.0,
             description: read.description,
             enabled: enabled.unwrap_or(read.enabled),
+            enabled_source: None,
             file_path: read.file_path,
             poll_interval: read.poll_interval,
             trigger_types: references.into_iter().map(|(name, _)| name).collect(),
@@ -263,28 +266,6 @@ fn twice(what: &str, reference: &str, first: &str, file: &SourceFile) -> Diagnos
     let message =
         format!("{what} \"{reference}\" is already there from {first}: this one is left out");
     Diagnostic::error(file, span, message).help("give one of them another name")
-}
-
-impl Pack {
-    /// The configuration without what the schema calls secret.
-    pub fn public_config(&self) -> serde_json::Map<String, serde_json::Value> {
-        let mut config = self.config.clone();
-        for path in &self.secrets {
-            remove(&mut config, path);
-        }
-        config
-    }
-}
-
-fn remove(config: &mut serde_json::Map<String, serde_json::Value>, path: &str) {
-    match path.split_once('.') {
-        None => drop(config.remove(path)),
-        Some((first, rest)) => {
-            if let Some(serde_json::Value::Object(inner)) = config.get_mut(first) {
-                remove(inner, rest);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use fancy_regex::Regex;
-use serde_json::{Map, Value};
 
 use super::diagnostics::{Diagnostic, Severity};
 use super::fields::Fields;
 use super::model::Pack;
-use super::sources::{PackSource, SourceFile, Sources};
+use super::pack_config;
+use super::sources::{PackSource, Sources};
 
 /// What StackStorm's `pack.yaml` may say.
 const KEYS: &[&str] = &[
@@ -53,15 +53,21 @@ pub fn pack(source: &PackSource, sources: &Sources, out: &mut Vec<Diagnostic>) -
     }
     let mut fields = Fields::of(root, file, "pack.yaml", out)?;
     fields.only(KEYS, Severity::Warning, "pack.yaml");
-    let mut pack = Pack {
-        name: name(&mut fields, source)?,
+    let name = name(&mut fields, source)?;
+    let loaded = pack_config::load(source, sources, &name, fields.out);
+    let pack = Pack {
+        name,
         dir: source.dir.clone(),
         description: fields.text("description"),
         version: fields.text("version"),
         author: fields.text("author"),
         email: fields.text("email"),
-        config: Map::new(),
-        secrets: Vec::new(),
+        config: loaded.config,
+        written_config: loaded.written,
+        config_schema: loaded.schema,
+        config_check: loaded.check,
+        is_dynamic: loaded.is_dynamic,
+        secrets: loaded.secrets,
     };
     for key in ["version", "description", "author"] {
         if fields.get(key).is_none() {
@@ -73,10 +79,6 @@ pub fn pack(source: &PackSource, sources: &Sources, out: &mut Vec<Diagnostic>) -
             );
         }
     }
-    let schema = schema(source, out);
-    secrets(&schema, "", &mut pack.secrets);
-    pack.config = written(source, sources, &pack.name, out);
-    fill(&mut pack.config, &schema);
     Some(pack)
 }
 
@@ -109,93 +111,4 @@ fn name(fields: &mut Fields<'_, '_>, source: &PackSource) -> Option<String> {
         );
     }
     found
-}
-
-fn object(file: &SourceFile, what: &str, out: &mut Vec<Diagnostic>) -> Map<String, Value> {
-    out.extend(file.diagnostics.iter().cloned());
-    let Some(root) = file.document.as_ref().filter(|root| !root.is_null()) else {
-        return Map::new();
-    };
-    match Fields::of(root, file, what, out).map(|fields| fields.node.to_json()) {
-        Some(Value::Object(map)) => map,
-        _ => Map::new(),
-    }
-}
-
-fn schema(source: &PackSource, out: &mut Vec<Diagnostic>) -> Map<String, Value> {
-    let file = source.config_schema.as_ref();
-    file.map_or_else(Map::new, |file| object(file, "config.schema.yaml", out))
-}
-
-/// `configs/<pack>.yaml`; without it the pack's own `config.yaml`, which StackStorm read until 2.4.
-fn written(
-    source: &PackSource,
-    sources: &Sources,
-    name: &str,
-    out: &mut Vec<Diagnostic>,
-) -> Map<String, Value> {
-    match (sources.configs.get(name), &source.local_config) {
-        (Some(file), _) => object(file, "a pack's configuration", out),
-        (None, Some(file)) => object(file, "a pack's configuration", out),
-        (None, None) => Map::new(),
-    }
-}
-
-/// Dotted paths of what the schema calls secret.
-fn secrets(schema: &Map<String, Value>, prefix: &str, found: &mut Vec<String>) {
-    for (name, item) in schema {
-        let path = format!("{prefix}{name}");
-        if item.get("secret") == Some(&Value::Bool(true)) {
-            found.push(path.clone());
-        }
-        if let Some(Value::Object(inner)) = item.get("properties") {
-            secrets(inner, &format!("{path}."), found);
-        }
-    }
-}
-
-/// Fills what is absent with the schema's defaults, nested ones included; a key that is there with
-/// `null` stays (`util/config_loader.py`).
-fn fill(config: &mut Map<String, Value>, schema: &Map<String, Value>) {
-    for (name, item) in schema {
-        if let (None, Some(default)) = (config.get(name), item.get("default")) {
-            config.insert(name.clone(), default.clone());
-        }
-        let Some(Value::Object(inner)) = item.get("properties") else {
-            continue;
-        };
-        let entry = config
-            .entry(name.clone())
-            .or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(map) = entry {
-            fill(map, inner);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn defaults_fill_what_is_absent_at_every_depth() {
-        let schema = json!({
-            "a": {"type": "string", "default": "x"},
-            "n": {"type": "string", "default": "y"},
-            "o": {"type": "object", "properties": {"p": {"default": 1}, "q": {"default": 2, "secret": true}}},
-        });
-        let mut config = json!({"n": null, "o": {"p": 5}})
-            .as_object()
-            .unwrap()
-            .clone();
-        fill(&mut config, schema.as_object().unwrap());
-        assert_eq!(
-            Value::Object(config),
-            json!({"n": null, "o": {"p": 5, "q": 2}, "a": "x"})
-        );
-        let mut found = Vec::new();
-        secrets(schema.as_object().unwrap(), "", &mut found);
-        assert_eq!(found, ["o.q"]);
-    }
 }

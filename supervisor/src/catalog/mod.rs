@@ -7,12 +7,15 @@ pub mod fields;
 pub mod knobs;
 mod manifest;
 pub mod model;
+pub mod pack_config;
+mod parameter;
 pub mod policy;
 mod rule_file;
 pub mod runners;
 pub mod schema;
 mod sensor_file;
 pub mod sources;
+pub mod system;
 pub mod yaml;
 
 pub use build::{Built, build, check_schemas};

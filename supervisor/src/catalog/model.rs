@@ -42,8 +42,19 @@ pub struct Pack {
     pub email: String,
     /// The configuration that sensors and actions see: `configs/<pack>.yaml`, else the in-pack
     /// `config.yaml`, over the defaults of `config.schema.yaml`. Always an object.
+    ///
+    /// Where [`Pack::is_dynamic`], its templates are still templates:
+    /// [`resolve`](super::pack_config::resolve) fills them in.
     pub config: Map<String, Value>,
-    /// Dotted paths of the configuration that the schema calls secret.
+    /// The same as it was written, without defaults.
+    pub written_config: Map<String, Value>,
+    /// `config.schema.yaml` as one schema of an object, its attributes under `properties`.
+    pub config_schema: Value,
+    /// The same, ready to check a configuration.
+    pub config_check: Arc<super::schema::PayloadCheck>,
+    /// The configuration has templates, so its values are known only when they are needed.
+    pub is_dynamic: bool,
+    /// Dotted paths of `config` that the schema calls secret, list items by their number.
     pub secrets: Vec<String>,
 }
 
@@ -71,6 +82,9 @@ pub struct Sensor {
     pub description: String,
     /// `enabled`; true when not written.
     pub enabled: bool,
+    /// Where `enabled` was decided, when that is not its own file: a place such as
+    /// `overrides/x.yaml:3`.
+    pub enabled_source: Option<String>,
     /// The program, absolute: `entry_point` relative to the folder of the YAML.
     pub file_path: PathBuf,
     /// `poll_interval`, seconds.
@@ -127,6 +141,18 @@ pub enum RuleKind {
     Backstop,
 }
 
+/// What becomes of the firings of a timer that nobody was there for; `missed` of a rule's trigger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenMissed {
+    /// One firing stands for all of them.
+    #[default]
+    RunOnce,
+    /// Each is made up for.
+    All,
+    /// They are left out.
+    Skip,
+}
+
 /// One line of a rule's `criteria`.
 #[derive(Clone, Debug)]
 pub struct Criterion {
@@ -157,12 +183,17 @@ pub struct Rule {
     pub description: String,
     /// `enabled`; false when not written, as StackStorm has it.
     pub enabled: bool,
+    /// Where `enabled` was decided, when that is not its own file: a place such as
+    /// `overrides/x.yaml:3`.
+    pub enabled_source: Option<String>,
     /// Standard or backstop.
     pub kind: RuleKind,
     /// `trigger.type`.
     pub trigger_type: String,
     /// `trigger.parameters`.
     pub trigger_parameters: Map<String, Value>,
+    /// `trigger.missed`; only timers have a use for it.
+    pub missed: WhenMissed,
     /// `criteria`, in written order; all must hold.
     pub criteria: Vec<Criterion>,
     /// `action.ref`.
@@ -216,6 +247,9 @@ pub struct Action {
     pub description: String,
     /// `enabled`; true when not written.
     pub enabled: bool,
+    /// Where `enabled` was decided, when that is not its own file: a place such as
+    /// `overrides/x.yaml:3`.
+    pub enabled_source: Option<String>,
     /// What runs it.
     pub runner: Runner,
     /// `runner_type` as written.

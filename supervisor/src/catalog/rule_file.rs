@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::diagnostics::{Diagnostic, Severity, Span};
+use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use super::fields::Fields;
-use super::model::{Criterion, Mark, Rule, RuleKind, RuleSource};
+use super::model::{Criterion, Mark, Rule, RuleKind, RuleSource, WhenMissed};
 use super::sensor_file::own_pack;
 use super::sources::SourceFile;
+use super::system;
 use super::yaml::Node;
 
 const KEYS: &[&str] = &[
@@ -40,9 +41,11 @@ pub fn rule(pack: &str, file: &SourceFile, out: &mut Vec<Diagnostic>) -> Option<
         name: String::new(),
         description: fields.text("description"),
         enabled: fields.flag("enabled", false),
+        enabled_source: None,
         kind: kind(&mut fields),
         trigger_type: String::new(),
         trigger_parameters: Default::default(),
+        missed: WhenMissed::default(),
         criteria: criteria(&mut fields),
         action: String::new(),
         parameters: Default::default(),
@@ -106,11 +109,31 @@ fn trigger(fields: &mut Fields<'_, '_>, rule: &mut Rule) {
         return;
     };
     if let Some((text, span)) = inner.required_text("type", "\"trigger\"") {
-        rule.trigger_type = text;
+        rule.trigger_type = system::current(&text).to_owned();
         rule.source.trigger = span.start;
     }
     rule.trigger_parameters = inner.object("parameters");
+    rule.missed = missed(&mut inner);
     fields.faulty |= inner.faulty;
+}
+
+/// Our own key: what becomes of firings of a timer during a downtime.
+fn missed(fields: &mut Fields<'_, '_>) -> WhenMissed {
+    const WAYS: [&str; 3] = ["run_once", "all", "skip"];
+    let Some(node) = fields.get("missed") else {
+        return WhenMissed::default();
+    };
+    match node.as_text() {
+        Some("run_once") => WhenMissed::RunOnce,
+        Some("all") => WhenMissed::All,
+        Some("skip") => WhenMissed::Skip,
+        other => {
+            let near = other.and_then(|text| did_you_mean(text, WAYS));
+            let help = near.unwrap_or_else(|| format!("write one of {}", WAYS.join(", ")));
+            fields.error(node.span, "\"missed\" cannot be this", Some(help));
+            WhenMissed::default()
+        }
+    }
 }
 
 fn action(fields: &mut Fields<'_, '_>, rule: &mut Rule) {

@@ -81,6 +81,15 @@ impl PayloadCheck {
         Some(Diagnostic { message, ..place })
     }
 
+    /// Calls `each` for every error of a value; never where there is no valid schema.
+    pub fn each_error(&self, value: &Value, each: &mut dyn FnMut(&ValidationError<'_>)) {
+        if let Some(validator) = self.validator() {
+            for error in validator.iter_errors(value) {
+                each(&error);
+            }
+        }
+    }
+
     /// Checks a payload.
     pub fn check(&self, payload: &Value, mode: Validation) -> Checked {
         if mode == Validation::Off {
@@ -248,7 +257,9 @@ fn hoist(written: &Map<String, Value>, out: &mut Map<String, Value>) {
     let listed = written.get("required").and_then(Value::as_array);
     let mut required: Vec<Value> = listed.cloned().unwrap_or_default();
     for (name, schema) in properties {
-        let flagged = schema.get("required") == Some(&Value::Bool(true));
+        // StackStorm fills in what has a default before it looks for what is missing.
+        let flagged =
+            schema.get("required") == Some(&Value::Bool(true)) && schema.get("default").is_none();
         let name = Value::String(name.clone());
         if flagged && !required.contains(&name) {
             required.push(name);

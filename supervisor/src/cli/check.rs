@@ -10,7 +10,7 @@ use clap::Args;
 use super::{Folders, print};
 use crate::catalog::{self, Diagnostic};
 use crate::daemon;
-use crate::rules::RuleSet;
+use crate::rules::{Host, RuleSet};
 use crate::world::paths::{Paths, private_dir};
 use crate::world::python;
 
@@ -37,7 +37,7 @@ impl Check {
         let catalog = Arc::new(built.catalog);
         let mut found = built.diagnostics;
         found.extend(catalog::check_schemas(&catalog));
-        found.extend(RuleSet::compile(Arc::clone(&catalog)).1);
+        found.extend(RuleSet::compile(Arc::clone(&catalog), &Host::default()).1);
         found.extend(python_faults(settings.python.as_deref(), &catalog)?);
         let errors = found.iter().filter(|one| one.is_error()).count();
         if self.json {

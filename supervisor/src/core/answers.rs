@@ -1,84 +1,14 @@
-//! Answers to sensors, and what the datastore answers.
+//! Answers to sensors.
 
-use petrel_sdk::protocol::{self, Call, KvDelete, KvGet, KvList, KvSet, RpcError, Wire, code};
-use serde_json::{Value, json};
+use petrel_sdk::protocol::{RpcError, Wire};
+use serde_json::Value;
 
-use super::datastore::{Scope, stored_text};
 use super::effect::Effect;
 use super::intake::Reply;
-use super::record;
 use super::sensor::SensorIx;
 use super::step::{After, Core, Phase};
 
 impl Core {
-    pub(super) fn kv(&mut self, sensor: SensorIx, generation: u64, reply: Reply, call: Call) {
-        match self.kv_result(sensor, call) {
-            Ok((result, write)) => {
-                let waits = write.is_some();
-                self.batch.kv.extend(write);
-                match waits {
-                    true => self.answer_later(sensor, generation, Some(reply), result),
-                    false => self.answer(sensor, generation, &reply, result),
-                }
-            }
-            Err(error) => self.answer_error(sensor, generation, &reply, error),
-        }
-    }
-
-    fn kv_result(
-        &mut self,
-        sensor: SensorIx,
-        call: Call,
-    ) -> Result<(Value, Option<record::KvWrite>), RpcError> {
-        let reference = self.sensors[sensor.0].spec.reference.clone();
-        let now = self.now.wall;
-        match call {
-            Call::KvGet(KvGet {
-                key,
-                scope,
-                decrypt,
-            }) => {
-                no_crypto(decrypt)?;
-                let key = Scope::from(scope).full_key(&reference, &key);
-                Ok((json!(self.store.get(&key, now)), None))
-            }
-            Call::KvSet(KvSet {
-                key,
-                scope,
-                value,
-                ttl_s,
-                encrypt,
-            }) => {
-                no_crypto(encrypt)?;
-                let key = Scope::from(scope).full_key(&reference, &key);
-                let ttl = ttl_s.map(|seconds| seconds.ceil() as u64);
-                let write = self.store.set(key, stored_text(&value), ttl, now);
-                let write = write.map_err(datastore_error)?;
-                Ok((Value::Null, Some(write)))
-            }
-            Call::KvDelete(KvDelete { key, scope }) => {
-                let key = Scope::from(scope).full_key(&reference, &key);
-                let write = self.store.delete(&key, now);
-                Ok((json!(write.is_some()), write))
-            }
-            Call::KvList(KvList {
-                prefix,
-                scope,
-                limit,
-                offset,
-                decrypt,
-            }) => {
-                no_crypto(decrypt)?;
-                let scope = Scope::from(scope);
-                let cut = scope.full_key(&reference, "").len();
-                let prefix = scope.full_key(&reference, &prefix);
-                let listed = self.store.list(&prefix, cut, limit, Some(offset), now);
-                Ok((listed, None))
-            }
-            _ => Err(RpcError::new(code::INTERNAL, "not a datastore method")),
-        }
-    }
-
     pub(super) fn answer_later(
         &mut self,
         sensor: SensorIx,
@@ -142,29 +72,5 @@ impl Core {
                 line,
             });
         }
-    }
-}
-
-impl From<protocol::Scope> for Scope {
-    fn from(scope: protocol::Scope) -> Self {
-        match scope {
-            protocol::Scope::Sensor => Self::Sensor,
-            protocol::Scope::Pack => Self::Pack,
-            protocol::Scope::System => Self::System,
-        }
-    }
-}
-
-fn datastore_error(reason: String) -> RpcError {
-    let data = json!({"reason": reason});
-    RpcError::new(code::DATASTORE, reason).with_data(data)
-}
-
-fn no_crypto(wanted: bool) -> Result<(), RpcError> {
-    match wanted {
-        false => Ok(()),
-        true => Err(datastore_error(
-            "encryption needs a key, and none is configured".to_owned(),
-        )),
     }
 }

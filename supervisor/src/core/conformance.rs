@@ -18,7 +18,7 @@ use super::step::Boot;
 use super::{Core, Effect, Input};
 use crate::catalog::schema::{PayloadCheck, Validation};
 use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
-use crate::rules::RuleSet;
+use crate::rules::{self, RuleSet};
 
 const SENSOR: SensorIx = SensorIx(0);
 
@@ -50,6 +50,7 @@ fn catalog() -> Catalog {
         class_name: "Scripted".into(),
         description: String::new(),
         enabled: true,
+        enabled_source: None,
         file_path: PathBuf::from("/packs/conformance/sensors/scripted.py"),
         poll_interval: None,
         trigger_types: catalog.trigger_types.keys().cloned().collect(),
@@ -75,7 +76,7 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let catalog = Arc::new(catalog());
-        let (rules, _) = RuleSet::compile(Arc::clone(&catalog));
+        let (rules, _) = RuleSet::compile(Arc::clone(&catalog), &rules::Host::default());
         let boot = Boot {
             catalog: Arc::clone(&catalog),
             parallel: 1,

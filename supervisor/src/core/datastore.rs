@@ -1,145 +1,289 @@
 //! The datastore: core state, written through to the journal, so that it is read without I/O.
+//!
+//! It is a persistent map: a [`View`] of it costs nothing and never changes, so that the rules read
+//! it on their own thread.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use imbl::OrdMap;
+use petrel_sdk::protocol;
+use serde_json::Value;
 
 use super::clock::Wall;
 use super::record::{KvItem, KvWrite};
+use crate::rules::store::{Owner, Store};
 
 /// Most bytes of keys and values together.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Longest list in one answer when the caller names no limit; StackStorm's page size.
-const PAGE: usize = 100;
+/// As whom rules, sensors and actions read and write `st2kv.user`.
+pub const USER: &str = "petrel";
 
-/// Whose key it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Of one sensor: `pack.Class:name`, StackStorm's `local=True`.
-    Sensor,
-    /// Of a pack: `pack:name`.
-    Pack,
-    /// Of everybody: the name as it is, StackStorm's `local=False`.
-    System,
-}
+/// The name of an item in its scope, such as `pack.Class:name` or, of a user, `user:name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
 
-impl Scope {
-    /// The scope that `word` names; the sensor's own when there is none.
-    ///
-    /// # Errors
-    /// What is wrong, for an unknown word.
-    pub fn parse(word: Option<&str>) -> Result<Self, String> {
-        match word {
-            None | Some("sensor") => Ok(Self::Sensor),
-            Some("pack") => Ok(Self::Pack),
-            Some("system") => Ok(Self::System),
-            Some(other) => Err(format!(
-                "scope \"{other}\" is not one of sensor, pack, system"
-            )),
+impl Key {
+    /// The key of everybody's item `name`.
+    pub fn system(name: &str) -> Self {
+        Self::new(Owner::System, name)
+    }
+
+    /// The key of a user's item.
+    pub fn user(user: &str, name: &str) -> Self {
+        Self::new(Owner::User, &format!("{user}:{name}"))
+    }
+
+    /// The key in a scope, by its whole name there.
+    pub fn new(owner: Owner, name: &str) -> Self {
+        let letter = match owner {
+            Owner::System => 's',
+            Owner::User => 'u',
+        };
+        Self(format!("{letter}:{name}").into())
+    }
+
+    /// The key that a sensor means: `pack.Class:name` for its own, `pack:name` for its pack's.
+    pub fn of_sensor(scope: protocol::Scope, sensor: &str, name: &str) -> Self {
+        match scope {
+            protocol::Scope::Sensor => Self::system(&format!("{sensor}:{name}")),
+            protocol::Scope::Pack => {
+                let pack = sensor.split('.').next().unwrap_or(sensor);
+                Self::system(&format!("{pack}:{name}"))
+            }
+            protocol::Scope::System => Self::system(name),
         }
     }
 
-    /// The full key of `name` for a sensor, by its reference.
-    pub fn full_key(self, sensor: &str, name: &str) -> String {
-        match self {
-            Self::Sensor => format!("{sensor}:{name}"),
-            Self::Pack => format!("{}:{name}", sensor.split('.').next().unwrap_or(sensor)),
-            Self::System => name.to_owned(),
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
+        match self.0.starts_with('u') {
+            true => Owner::User,
+            false => Owner::System,
+        }
+    }
+
+    /// The whole name in its scope.
+    pub fn name(&self) -> &str {
+        &self.0[2..]
+    }
+
+    /// StackStorm's word for the scope.
+    pub fn scope(&self) -> &'static str {
+        match self.owner() {
+            Owner::System => "st2kv.system",
+            Owner::User => "st2kv.user",
         }
     }
 }
 
-/// All items, by full key.
+/// All items.
 #[derive(Debug, Default)]
 pub struct Datastore {
-    items: BTreeMap<String, KvItem>,
+    items: OrdMap<Key, Arc<KvItem>>,
+    expiries: BTreeSet<(Wall, Key)>,
     bytes: usize,
+    version: u64,
+}
+
+/// What a write changed.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The key.
+    pub key: Key,
+    /// What it was.
+    pub before: Option<Arc<KvItem>>,
+    /// What it is.
+    pub after: Option<Arc<KvItem>>,
+}
+
+impl Change {
+    /// The same for the journal.
+    pub fn write(&self) -> KvWrite {
+        KvWrite {
+            key: self.key.clone(),
+            item: self.after.as_deref().cloned(),
+        }
+    }
 }
 
 impl Datastore {
     /// The items that the journal had.
-    pub fn new(items: BTreeMap<String, KvItem>) -> Self {
-        let bytes = items.iter().map(|(key, item)| size(key, item)).sum();
-        Self { items, bytes }
+    pub fn new(items: Vec<(Key, KvItem)>) -> Self {
+        let mut store = Self::default();
+        for (key, item) in items {
+            store.put(key, Some(Arc::new(item)));
+        }
+        store
     }
 
-    /// The value of a key that exists at `now`.
-    pub fn get(&self, key: &str, now: Wall) -> Option<&str> {
-        self.items
-            .get(key)
-            .filter(|item| is_alive(item, now))
-            .map(|item| item.value.as_str())
+    /// Rises with every change.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
-    /// Sets a key; `ttl` is its life in seconds.
+    /// It as it is now, for who reads it later.
+    pub fn view(&self) -> View {
+        View {
+            items: self.items.clone(),
+            version: self.version,
+            now: Wall(i64::MIN),
+        }
+    }
+
+    /// An item that exists at `now`.
+    pub fn get(&self, key: &Key, now: Wall) -> Option<&KvItem> {
+        let item = self.items.get(key)?;
+        is_alive(item, now).then_some(item)
+    }
+
+    /// Sets an item.
     ///
     /// # Errors
     /// What is wrong, when the datastore is full.
-    pub fn set(
-        &mut self,
-        key: String,
-        value: String,
-        ttl: Option<u64>,
-        now: Wall,
-    ) -> Result<KvWrite, String> {
-        let expires = ttl.map(|seconds| Wall(now.0.saturating_add_unsigned(micros(seconds))));
-        let item = KvItem { value, expires };
-        let freed = self.items.get(&key).map_or(0, |old| size(&key, old));
-        let bytes = self.bytes - freed + size(&key, &item);
-        if bytes > MOST_BYTES {
-            return Err(format!("the datastore is full ({MOST_BYTES} bytes)"));
+    pub fn set(&mut self, key: Key, item: KvItem, now: Wall) -> Result<Change, String> {
+        let one = [(key, item)];
+        self.has_room(&one)?;
+        let [(key, item)] = one;
+        Ok(self.change(key, Some(Arc::new(item)), now))
+    }
+
+    /// Whether all of these can be set.
+    ///
+    /// # Errors
+    /// When the datastore would be too full.
+    pub fn has_room(&self, items: &[(Key, KvItem)]) -> Result<(), String> {
+        let freed = |key| self.items.get(key).map_or(0, |old| size(key, old));
+        let kept = self.bytes
+            - items
+                .iter()
+                .map(|(key, _)| key)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(freed)
+                .sum::<usize>();
+        let added: usize = items.iter().map(|(key, item)| size(key, item)).sum();
+        match kept + added > MOST_BYTES {
+            true => Err(format!("the datastore is full ({MOST_BYTES} bytes)")),
+            false => Ok(()),
         }
-        self.bytes = bytes;
-        self.items.insert(key.clone(), item.clone());
-        Ok(KvWrite {
-            key,
-            item: Some(item),
-        })
     }
 
-    /// Removes a key; none if it did not exist.
-    pub fn delete(&mut self, key: &str, now: Wall) -> Option<KvWrite> {
-        let item = self.items.remove(key)?;
-        self.bytes -= size(key, &item);
-        is_alive(&item, now).then(|| KvWrite {
-            key: key.to_owned(),
-            item: None,
-        })
+    /// Removes an item; none if it did not exist.
+    pub fn delete(&mut self, key: &Key, now: Wall) -> Option<Change> {
+        self.get(key, now)?;
+        Some(self.change(key.clone(), None, now))
     }
 
-    /// Items whose full key begins with `prefix`, in order, as the protocol lists them: the key
-    /// without its first `cut` bytes.
+    /// Removes the items whose life is over.
+    pub fn expire(&mut self, now: Wall) -> Vec<KvWrite> {
+        let mut gone = Vec::new();
+        while let Some((at, key)) = self.expiries.first().cloned()
+            && at <= now
+        {
+            self.put(key.clone(), None);
+            gone.push(KvWrite { key, item: None });
+        }
+        gone
+    }
+
+    /// When the next item's life is over.
+    pub fn next_expiry(&self) -> Option<Wall> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// Items of a scope whose name begins with `prefix`, in order of their names.
     pub fn list(
         &self,
+        owner: Owner,
         prefix: &str,
-        cut: usize,
-        limit: Option<u64>,
-        offset: Option<u64>,
         now: Wall,
-    ) -> Value {
-        let to_usize = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    ) -> impl Iterator<Item = (&Key, &KvItem)> {
+        let from = Key::new(owner, prefix);
+        let start = from.clone();
         self.items
-            .range(prefix.to_owned()..)
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .filter(|(_, item)| is_alive(item, now))
-            .skip(offset.map_or(0, to_usize))
-            .take(limit.map_or(PAGE, to_usize))
-            .map(|(key, item)| {
-                let expires = item.expires.map(Wall::rfc3339);
-                json!({"key": &key[cut.min(key.len())..], "value": item.value, "expires": expires})
-            })
-            .collect()
+            .range(start..)
+            .take_while(move |(key, _)| key.0.starts_with(&*from.0))
+            .filter(move |(_, item)| is_alive(item, now))
+            .map(|(key, item)| (key, &**item))
+    }
+
+    fn change(&mut self, key: Key, after: Option<Arc<KvItem>>, now: Wall) -> Change {
+        let before = self.put(key.clone(), after.clone());
+        Change {
+            key,
+            before: before.filter(|item| is_alive(item, now)),
+            after,
+        }
+    }
+
+    fn put(&mut self, key: Key, item: Option<Arc<KvItem>>) -> Option<Arc<KvItem>> {
+        self.version += 1;
+        let before = match &item {
+            Some(item) => self.items.insert(key.clone(), Arc::clone(item)),
+            None => self.items.remove(&key),
+        };
+        if let Some(old) = &before {
+            self.bytes -= size(&key, old);
+            if let Some(at) = old.expires {
+                self.expiries.remove(&(at, key.clone()));
+            }
+        }
+        if let Some(new) = item {
+            self.bytes += size(&key, &new);
+            self.expiries.extend(new.expires.map(|at| (at, key)));
+        }
+        before
     }
 }
 
-fn micros(seconds: u64) -> u64 {
-    u64::try_from(Duration::from_secs(seconds).as_micros()).unwrap_or(u64::MAX)
+/// The datastore as it was at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    items: OrdMap<Key, Arc<KvItem>>,
+    version: u64,
+    now: Wall,
 }
 
-fn size(key: &str, item: &KvItem) -> usize {
-    key.len() + item.value.len()
+impl View {
+    /// See [`Datastore::version`].
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The same for a reader at `now`: what expired by then is not there.
+    pub fn at(&self, now: Wall) -> Arc<dyn Store> {
+        Arc::new(Self {
+            now,
+            ..self.clone()
+        })
+    }
+}
+
+impl Store for View {
+    fn get(&self, owner: Owner, key: &str) -> Option<String> {
+        let key = match owner {
+            Owner::System => Key::system(key),
+            Owner::User => Key::user(USER, key),
+        };
+        let item = self.items.get(&key)?;
+        is_alive(item, self.now).then(|| item.value.clone())
+    }
+}
+
+/// The end of a life of `ttl` seconds from `now`.
+pub fn expiry(ttl: u64, now: Wall) -> Wall {
+    let micros = Duration::from_secs(ttl).as_micros();
+    Wall(
+        now.0
+            .saturating_add_unsigned(u64::try_from(micros).unwrap_or(u64::MAX)),
+    )
+}
+
+fn size(key: &Key, item: &KvItem) -> usize {
+    key.0.len() + item.value.len()
 }
 
 fn is_alive(item: &KvItem, now: Wall) -> bool {
@@ -160,48 +304,90 @@ mod tests {
 
     const SECOND: i64 = 1_000_000;
 
+    fn item(value: &str, expires: Option<Wall>) -> KvItem {
+        KvItem {
+            value: value.to_owned(),
+            expires,
+            secret: false,
+        }
+    }
+
     #[test]
     fn an_item_lives_as_long_as_it_was_given() {
         let mut store = Datastore::default();
+        let (key, end) = (Key::system("k"), expiry(2, Wall(0)));
         store
-            .set("k".into(), "v".into(), Some(2), Wall(0))
+            .set(key.clone(), item("v", Some(end)), Wall(0))
             .expect("there is room");
-        assert_eq!(store.get("k", Wall(2 * SECOND - 1)), Some("v"));
-        assert_eq!(store.get("k", Wall(2 * SECOND)), None);
-        assert!(store.delete("k", Wall(2 * SECOND)).is_none());
+        let (before, view) = (Wall(2 * SECOND - 1), store.view());
+        assert_eq!(store.get(&key, before).map(|i| &*i.value), Some("v"));
+        assert_eq!(view.at(before).get(Owner::System, "k"), Some("v".into()));
+        assert!(store.get(&key, end).is_none() && store.delete(&key, end).is_none());
+        assert_eq!(view.at(end).get(Owner::System, "k"), None);
+        assert_eq!(store.next_expiry(), Some(end));
+        assert_eq!(store.expire(before).len(), 0);
+        assert_eq!(store.expire(end).len(), 1);
+        assert_eq!((store.next_expiry(), store.bytes), (None, 0));
+    }
+
+    #[test]
+    fn a_rewrite_without_a_life_lives_on() {
+        let mut store = Datastore::default();
+        let key = Key::system("k");
+        for expires in [Some(Wall(5)), None] {
+            store
+                .set(key.clone(), item("v", expires), Wall(0))
+                .expect("there is room");
+        }
+        assert!(store.expire(Wall(9)).is_empty());
+        assert!(store.get(&key, Wall(9)).is_some());
     }
 
     #[test]
     fn lists_show_the_scope_that_was_asked_for() {
         let mut store = Datastore::default();
-        for name in ["b", "a", "c"] {
-            let key = Scope::Sensor.full_key("p.S", name);
+        for name in ["p.S:b", "p.S:a", "z"] {
             store
-                .set(key, name.to_uppercase(), None, Wall(0))
+                .set(Key::system(name), item(name, None), Wall(0))
                 .expect("there is room");
         }
         store
-            .set("z".into(), "other".into(), None, Wall(0))
+            .set(Key::user("p.S", "u"), item("u", None), Wall(0))
             .expect("there is room");
-        let listed = store.list("p.S:", 4, Some(2), Some(1), Wall(0));
-        let expected = json!([
-            {"key": "b", "value": "B", "expires": null},
-            {"key": "c", "value": "C", "expires": null},
-        ]);
-        assert_eq!(listed, expected);
+        let names = |owner, prefix| -> Vec<&str> {
+            let listed = store.list(owner, prefix, Wall(0));
+            listed.map(|(key, _)| key.name()).collect()
+        };
+        assert_eq!(names(Owner::System, "p.S:"), ["p.S:a", "p.S:b"]);
+        assert_eq!(names(Owner::User, ""), ["p.S:u"]);
+    }
+
+    #[test]
+    fn a_view_does_not_change() {
+        let mut store = Datastore::default();
+        let view = store.view();
+        let write = store.set(Key::user(USER, "k"), item("v", None), Wall(0));
+        let change = write.expect("there is room");
+        assert!(change.before.is_none() && change.after.is_some());
+        assert_eq!(view.at(Wall(0)).get(Owner::User, "k"), None);
+        assert_eq!(
+            store.view().at(Wall(0)).get(Owner::User, "k"),
+            Some("v".into())
+        );
+        assert!(store.version() > view.version());
     }
 
     #[test]
     fn a_full_datastore_refuses_and_keeps_what_it_has() {
         let mut store = Datastore::default();
-        let big = "x".repeat(MOST_BYTES - 1);
-        store
-            .set("a".into(), big, None, Wall(0))
-            .expect("it just fits");
-        assert!(store.set("b".into(), "y".into(), None, Wall(0)).is_err());
-        assert_eq!(store.get("b", Wall(0)), None);
-        store
-            .set("a".into(), "small".into(), None, Wall(0))
-            .expect("an overwrite frees room");
+        let big = "x".repeat(MOST_BYTES - 3);
+        let mut set = |name: &str, value: &str| {
+            store
+                .set(Key::system(name), item(value, None), Wall(0))
+                .is_ok()
+        };
+        assert!(set("a", &big));
+        assert!(!set("b", "y"));
+        assert!(set("a", "small") && set("b", "y"));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::datastore::View;
 use super::notice::Notice;
 use super::record::{Batch, Execution};
 use super::sensor::SensorIx;
@@ -41,6 +42,8 @@ pub enum Effect {
         sensor: SensorIx,
         /// Its start.
         generation: u64,
+        /// Its configuration, or what is wrong with that.
+        config: Result<Arc<Map<String, Value>>, String>,
     },
     /// Write a line to a sensor.
     Tell {
@@ -113,6 +116,8 @@ pub enum Effect {
         /// JSON, or why not.
         answer: Result<Value, String>,
     },
+    /// The datastore as intake is to see it from now on.
+    Datastore(View),
     /// Everything is at rest and on disk.
     Exit,
 }

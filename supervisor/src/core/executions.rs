@@ -172,17 +172,19 @@ impl Core {
         };
         let parameters = parameters::with_defaults(&action, &execution.parameters);
         let limit = timeout(&parameters);
+        let config = match self.config_of(&action.pack) {
+            Ok(config) => config,
+            Err(why) => return self.action_ended(seq, failed(why, self.now.wall)),
+        };
+        let Some(running) = self.executions.running.get_mut(&seq) else {
+            return;
+        };
         running.deadline = Some(self.now.mono + limit);
-        let config = self
-            .catalog
-            .packs
-            .get(&action.pack)
-            .map(|pack| pack.config.clone());
         self.out.push(Effect::Run(Box::new(RunOrder {
             execution,
             action,
             parameters,
-            config: config.unwrap_or_default(),
+            config,
         })));
     }
 
@@ -226,6 +228,7 @@ impl Core {
             mark_timeout(&mut outcome, &running.execution, &self.catalog);
         }
         let notice = ended_notice(&running.execution, &outcome);
+        self.tell_of_end(&running.execution, &outcome);
         self.batch
             .changes
             .push(ExecutionChange::Ended { seq, outcome });

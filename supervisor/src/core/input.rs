@@ -1,6 +1,7 @@
 //! All that can happen to the core.
 
 use super::intake::Said;
+use super::kv::KvAsk;
 use super::log_line::LogLine;
 use super::record::{Execution, Exit, Outcome};
 use super::sensor::SensorIx;
@@ -17,30 +18,8 @@ pub struct Duplicate {
 /// A question from the API that only the core can answer.
 #[derive(Clone, Debug)]
 pub enum Ask {
-    /// Read an item of the datastore, by full key.
-    KvGet {
-        /// Full key.
-        key: String,
-    },
-    /// Write one.
-    KvSet {
-        /// Full key.
-        key: String,
-        /// Text.
-        value: String,
-        /// Seconds to live.
-        ttl: Option<u64>,
-    },
-    /// Remove one.
-    KvDelete {
-        /// Full key.
-        key: String,
-    },
-    /// List items.
-    KvList {
-        /// Of the full key.
-        prefix: String,
-    },
+    /// Of the datastore.
+    Kv(KvAsk),
 }
 
 /// Something that happened.

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::clock::Wall;
+use super::datastore::View;
 use super::sensor::SensorIx;
 use crate::catalog::schema::{Checked, Validation};
 use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
@@ -37,6 +38,8 @@ pub struct JudgedEvent {
     pub reply: Option<Reply>,
     /// Reference of the trigger type.
     pub trigger: String,
+    /// Reference of the trigger, where it is the type with parameters.
+    pub trigger_ref: Option<String>,
     /// JSON text as written.
     pub payload: String,
     /// Idempotency key.
@@ -53,6 +56,8 @@ pub struct JudgedEvent {
     pub verdict: String,
     /// Which rules.
     pub rule_set: Arc<str>,
+    /// The version of the datastore that they saw.
+    pub store_version: u64,
 }
 
 /// An event that was refused.
@@ -153,6 +158,8 @@ pub struct Intake {
     catalog: Arc<Catalog>,
     rules: Arc<RuleSet>,
     rule_set: Arc<str>,
+    view: View,
+    /// The same for the piece at hand.
     store: Arc<dyn Store>,
     validation: Validation,
     sensors: Vec<Arc<Sensor>>,
@@ -178,6 +185,7 @@ impl Intake {
             sensors: catalog.sensors.values().cloned().collect(),
             catalog,
             rules,
+            view: View::default(),
             store: Arc::new(NoKeys),
             validation,
             readers: HashMap::new(),
@@ -185,6 +193,16 @@ impl Intake {
             batches: 0,
             now: Wall::default(),
         }
+    }
+
+    /// The datastore as it is from now on.
+    pub fn show(&mut self, view: View) {
+        self.view = view;
+    }
+
+    fn tick(&mut self, now: Wall) {
+        self.now = now;
+        self.store = self.view.at(now);
     }
 
     /// A piece of the output of a sensor's start, read at `now`.
@@ -195,7 +213,7 @@ impl Intake {
         piece: &[u8],
         now: Wall,
     ) -> Vec<Said> {
-        self.now = now;
+        self.tick(now);
         let mut reader = self
             .readers
             .remove(&(sensor, generation))
@@ -210,7 +228,7 @@ impl Intake {
 
     /// The output of a sensor's start is at its end: its last line may lack a newline.
     pub fn end(&mut self, sensor: SensorIx, generation: u64, now: Wall) -> Vec<Said> {
-        self.now = now;
+        self.tick(now);
         let mut said = Vec::new();
         if let Some(mut reader) = self.readers.remove(&(sensor, generation))
             && let Some(line) = reader.lines.finish()
@@ -331,7 +349,7 @@ impl Intake {
         let mut event = match self.judge(&trigger, &dispatch.payload, said) {
             Ok(event) => event,
             Err(error) => {
-                let name = Some(trigger.reference.clone());
+                let name = Some(trigger.kind.reference.clone());
                 return refused(reply, error, name, &dispatch.payload);
             }
         };
@@ -352,19 +370,21 @@ impl Intake {
         let mut said = Vec::new();
         match self.judge(&trigger, payload, &mut said) {
             Ok(event) => Said::Event(Box::new(event)),
-            Err(error) => refused(None, error, Some(trigger.reference.clone()), payload),
+            Err(error) => refused(None, error, Some(trigger.kind.reference.clone()), payload),
         }
     }
 
-    /// The trigger type that a sensor may dispatch under this name.
-    fn resolve(&self, spec: &Sensor, name: Option<&str>) -> Result<Arc<TriggerType>, RpcError> {
+    /// The trigger that a sensor may dispatch under this name.
+    fn resolve(&self, spec: &Sensor, name: Option<&str>) -> Result<Resolved, RpcError> {
         let Some(name) = name.or_else(|| spec.trigger_types.first().map(String::as_str)) else {
             let message = format!("{} names no trigger type to dispatch", spec.reference);
             return Err(RpcError::new(code::UNKNOWN_TRIGGER, message));
         };
         let own = format!("{}.{name}", spec.pack);
         let known = &self.catalog.trigger_types;
-        let Some(trigger) = known.get(name).or_else(|| known.get(&own)) else {
+        let with_parameters = self.rules.trigger(name);
+        let kind = with_parameters.map_or(name, |trigger| &trigger.trigger_type);
+        let Some(trigger) = known.get(kind).or_else(|| known.get(&own)) else {
             return Err(unknown_trigger(spec, name));
         };
         let listed = spec.trigger_types.contains(&trigger.reference);
@@ -375,30 +395,34 @@ impl Intake {
             );
             return Err(RpcError::new(code::OUT_OF_SCOPE, message));
         }
-        Ok(Arc::clone(trigger))
+        Ok(Resolved {
+            kind: Arc::clone(trigger),
+            reference: with_parameters.map(|trigger| trigger.reference.clone()),
+        })
     }
 
     fn judge(
         &mut self,
-        trigger: &TriggerType,
+        trigger: &Resolved,
         payload: &RawValue,
         said: &mut Vec<Said>,
     ) -> Result<JudgedEvent, RpcError> {
         let (text, value) = object(payload)?;
-        let checked = trigger.payload_check.check(&value, self.validation);
+        let kind = &trigger.kind;
+        let checked = kind.payload_check.check(&value, self.validation);
         if let Some(what) = lenient(checked)?
-            && self.lenient.insert(trigger.reference.clone())
+            && self.lenient.insert(kind.reference.clone())
         {
-            let trigger = trigger.reference.clone();
+            let trigger = kind.reference.clone();
             said.push(Said::Lenient { trigger, what });
         }
+        let name = trigger.reference.as_ref().unwrap_or(&kind.reference);
         let now = jiff::Timestamp::from_microsecond(self.now.0).ok();
-        let judgement = self
-            .rules
-            .judge(&trigger.reference, &value, now, &self.store);
+        let judgement = self.rules.judge(name, &value, now, &self.store);
         Ok(JudgedEvent {
             reply: None,
-            trigger: trigger.reference.clone(),
+            trigger: kind.reference.clone(),
+            trigger_ref: trigger.reference.clone(),
             payload: text,
             key: None,
             time: None,
@@ -407,8 +431,16 @@ impl Intake {
             verdict: judgement.verdict().to_string(),
             judgement,
             rule_set: Arc::clone(&self.rule_set),
+            store_version: self.view.version(),
         })
     }
+}
+
+/// What a sensor dispatches: a trigger type, or a trigger of it that has parameters.
+struct Resolved {
+    kind: Arc<TriggerType>,
+    /// Of the trigger with parameters.
+    reference: Option<String>,
 }
 
 impl Reader {

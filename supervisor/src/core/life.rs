@@ -1,6 +1,9 @@
 //! What follows from what happens to a sensor's process.
 
+use std::sync::Arc;
+
 use petrel_sdk::protocol::{ShutdownReason, Wire};
+use serde_json::{Map, Value};
 
 use super::effect::{Effect, Signal};
 use super::lifecycle::{Action, Desired, Event, ParkedBy, State};
@@ -57,7 +60,14 @@ impl Core {
         slot.held_hello = None;
         slot.started = Some(self.now.mono);
         self.remember(sensor);
-        self.out.push(Effect::Spawn { sensor, generation });
+        let pack = self.sensors[sensor.0].spec.pack.clone();
+        let config = self.config_of(&pack).map(Arc::new);
+        self.sensors[sensor.0].config = config.clone().unwrap_or_default();
+        self.out.push(Effect::Spawn {
+            sensor,
+            generation,
+            config,
+        });
     }
 
     /// `shutdown`, where it converses; the end of its input says the same to everybody.
@@ -70,6 +80,30 @@ impl Core {
             self.tell(sensor, generation, line);
         }
         self.out.push(Effect::CloseInput { sensor, generation });
+    }
+
+    /// The configuration of a pack as it is now.
+    pub(super) fn config_of(&self, pack: &str) -> Result<Map<String, Value>, String> {
+        let Some(pack) = self.catalog.packs.get(pack) else {
+            return Ok(Map::new());
+        };
+        let store = self.store.view().at(self.now.wall);
+        let config = self.rules.config(pack, &store);
+        config.map_err(|fault| fault.to_string())
+    }
+
+    /// Sensors whose configuration was wrong may find it right after a change of the datastore.
+    pub(super) fn try_parked(&mut self) {
+        for index in 0..self.sensors.len() {
+            let slot = &self.sensors[index];
+            let parked = slot.life.state == State::Parked(ParkedBy::Config);
+            let pack = self.catalog.packs.get(&slot.spec.pack);
+            let dynamic = pack.is_some_and(|pack| pack.is_dynamic);
+            let wanted = slot.life.desired == Desired::Up;
+            if parked && dynamic && wanted && self.config_of(&slot.spec.pack).is_ok() {
+                self.live(SensorIx(index), Event::Start);
+            }
+        }
     }
 
     pub(super) fn remember(&mut self, sensor: SensorIx) {
@@ -85,6 +119,8 @@ impl Core {
             return;
         }
         slot.pid = Some(pid);
+        self.tell_of_spawn(sensor, pid);
+        let slot = &self.sensors[sensor.0];
         if speaks_by_its_host(&slot.spec) {
             self.live(sensor, Event::Hello { generation });
         }
@@ -134,6 +170,7 @@ impl Core {
             reason: reason.clone(),
         });
         let pid = slot.pid.take();
+        self.tell_of_exit(sensor, exit, pid);
         let ended = Event::Ended {
             generation,
             exit,

@@ -18,7 +18,7 @@ use super::record::Exit;
 use crate::catalog::policy::{Limit, OnLimit, Policy, Restart, RestartWhen};
 
 /// Exit code by which a program says that its configuration is wrong (`EX_CONFIG`).
-const EX_CONFIG: i32 = 78;
+pub const EX_CONFIG: i32 = 78;
 
 /// After SIGKILL, how often something that does not die is signalled again.
 const KILL_AGAIN: Duration = Duration::from_secs(5);

@@ -15,6 +15,7 @@ pub mod executions;
 pub mod ids;
 pub mod input;
 pub mod intake;
+pub mod kv;
 mod life;
 pub mod lifecycle;
 pub mod log_line;
@@ -22,10 +23,12 @@ pub mod notice;
 pub mod queue;
 pub mod record;
 mod said;
+pub mod schedule;
 pub mod sensor;
 #[cfg(test)]
 mod sim;
 pub mod step;
+mod system;
 pub mod view;
 
 pub use effect::{Effect, Signal};

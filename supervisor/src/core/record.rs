@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::clock::Wall;
+use super::datastore::Key;
 use super::ids;
 
 /// An accepted event with the verdicts of the rules on it.
@@ -15,7 +16,9 @@ pub struct Event {
     pub seq: u64,
     /// Reference of its trigger type.
     pub trigger: String,
-    /// Reference of the sensor that said it.
+    /// Reference of the trigger, where it is the type with parameters.
+    pub trigger_ref: Option<String>,
+    /// Reference of the sensor that said it; empty for an event of Petrel itself.
     pub sensor: String,
     /// When it was accepted.
     pub received: Wall,
@@ -166,13 +169,15 @@ pub struct KvItem {
     pub value: String,
     /// When it vanishes.
     pub expires: Option<Wall>,
+    /// The value is ciphertext.
+    pub secret: bool,
 }
 
-/// A write to the datastore: the full key, and the item or its removal.
+/// A write to the datastore: the key, and the item or its removal.
 #[derive(Clone, Debug)]
 pub struct KvWrite {
-    /// Full key, such as `pack.Class:name`.
-    pub key: String,
+    /// The key.
+    pub key: Key,
     /// What it is now; none removes it.
     pub item: Option<KvItem>,
 }
@@ -281,6 +286,9 @@ pub struct Batch {
     pub changes: Vec<ExecutionChange>,
     /// Datastore.
     pub kv: Vec<KvWrite>,
+    /// Timers that fired or are new: their references, and up to when they are settled; none for
+    /// those that no rule waits for any more.
+    pub timers: Vec<(String, Option<Wall>)>,
     /// Sensors whose memory changed.
     pub sensors: Vec<(String, SensorMemory)>,
     /// Refused messages.
@@ -294,6 +302,7 @@ impl Batch {
             && self.executions.is_empty()
             && self.changes.is_empty()
             && self.kv.is_empty()
+            && self.timers.is_empty()
             && self.sensors.is_empty()
             && self.rejected.is_empty()
     }

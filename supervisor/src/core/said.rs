@@ -7,12 +7,9 @@ use super::intake::{JudgedEvent, RefusedEvent, Reply, Said};
 use super::lifecycle::Event;
 use super::log_line::LogLine;
 use super::notice::{Level, Notice};
-use super::record::{self, Rejected};
+use super::record::Rejected;
 use super::sensor::SensorIx;
-use super::step::{AcceptedEvent, After, Core};
-
-/// Longest payload in the stream, characters.
-const PAYLOAD_SHOWN: usize = 160;
+use super::step::{After, Core};
 
 impl Core {
     pub(super) fn logged(&mut self, sensor: SensorIx, line: LogLine) {
@@ -95,57 +92,30 @@ impl Core {
     }
 
     pub(super) fn greet(&mut self, sensor: SensorIx, generation: u64, reply: &Reply) {
-        let greeting = self.sensors[sensor.0].greeting(&self.catalog);
+        let greeting = self.sensors[sensor.0].greeting(&self.catalog, &self.rules);
         self.answer(sensor, generation, reply, json!(greeting));
     }
 
-    fn event(&mut self, sensor: SensorIx, generation: u64, judged: JudgedEvent) {
-        self.last_event += 1;
+    fn event(&mut self, sensor: SensorIx, generation: u64, mut judged: JudgedEvent) {
+        self.judge_again(&mut judged);
         let slot = &mut self.sensors[sensor.0];
-        let event = record::Event {
-            seq: self.last_event,
-            trigger: judged.trigger,
-            sensor: slot.spec.reference.clone(),
-            received: self.now.wall,
-            time: judged.time,
-            trace_tag: judged.trace_tag,
-            key: judged.key,
-            payload: judged.payload,
-            verdict: judged.verdict,
-            rule_set: judged.rule_set,
-        };
-        if let Some(state) = judged.state {
+        let reference = slot.spec.reference.clone();
+        if let Some(state) = judged.state.take() {
             slot.memory.state = Some(state);
             self.remember(sensor);
         }
-        let id = event.id();
-        let shown: String = event.payload.chars().take(PAYLOAD_SHOWN).collect();
-        let mut notices = vec![Notice::new(Level::Info, "event", &event.trigger, shown).event(&id)];
-        for failed in &judged.judgement.failed {
-            let text = format!("could not be applied: {}", failed.reason);
-            let rule = &failed.rule.reference;
-            notices.push(Notice::new(Level::Warning, "rule.failed", rule, text).event(&id));
+        self.accept(&reference, Some((sensor, generation)), judged);
+    }
+
+    /// What the rules said may be out of date where they read the datastore.
+    fn judge_again(&mut self, judged: &mut JudgedEvent) {
+        let trigger = judged.trigger_ref.as_deref().unwrap_or(&judged.trigger);
+        let stale = judged.store_version != self.store.version();
+        if stale && self.rules.reads_store(trigger) {
+            let payload = serde_json::from_str(&judged.payload).unwrap_or_default();
+            judged.judgement = self.judgement(trigger, &payload);
+            judged.verdict = judged.judgement.verdict().to_string();
         }
-        // Before the claims of its executions: a duplicate's must be gone when those are done.
-        let at = self.after.len();
-        let mut executions = Vec::new();
-        for requested in judged.judgement.matched {
-            let text = format!("matched, runs {}", requested.action.reference);
-            let rule = requested.rule.reference.clone();
-            notices.push(Notice::new(Level::Info, "rule.matched", rule, text).event(&id));
-            executions.push(self.request(event.seq, requested));
-        }
-        let accepted = AcceptedEvent {
-            seq: event.seq,
-            id,
-            sensor,
-            generation,
-            reply: judged.reply,
-            executions,
-            notices,
-        };
-        self.batch.events.push(event);
-        self.after.insert(at, After::Event(Box::new(accepted)));
     }
 
     fn refused(&mut self, sensor: SensorIx, generation: u64, refused: RefusedEvent) {
@@ -169,7 +139,12 @@ impl Core {
         let notice = Notice::new(Level::Warning, "event.rejected", subject, text);
         self.after.push(After::Notice(notice));
         if let Some(reply) = refused.reply {
-            self.answer_error(sensor, generation, &reply, refused.error);
+            self.after.push(After::Refusal {
+                sensor,
+                generation,
+                reply,
+                error: refused.error,
+            });
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petrel_sdk::protocol::{HelloResult, Limits, Trigger};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::batches::Batches;
 use super::clock::Wall;
@@ -12,6 +12,7 @@ use super::intake::Reply;
 use super::lifecycle::Lifecycle;
 use super::record::SensorMemory;
 use crate::catalog::{Catalog, Sensor};
+use crate::rules::{self, RuleSet};
 
 /// Index of a sensor, fixed while the supervisor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,8 @@ pub struct Slot {
     pub life: Lifecycle,
     /// What outlives the supervisor.
     pub memory: SensorMemory,
+    /// The configuration with which it was started.
+    pub config: Arc<Map<String, Value>>,
     /// Its process.
     pub pid: Option<u32>,
     /// When the process was started.
@@ -68,6 +71,7 @@ impl Slot {
             spec,
             life: Lifecycle::new(memory.generation),
             memory,
+            config: Arc::default(),
             pid: None,
             started: None,
             converses: false,
@@ -90,19 +94,18 @@ impl Slot {
     }
 
     /// The result of `hello`.
-    pub fn greeting(&self, catalog: &Catalog) -> HelloResult {
+    pub fn greeting(&self, catalog: &Catalog, rules: &RuleSet) -> HelloResult {
         let spec = &self.spec;
-        let config = catalog.packs.get(&spec.pack).map(|pack| &pack.config);
         let state = self.memory.state.as_deref();
         HelloResult {
             protocol: petrel_sdk::protocol::PROTOCOL,
             sensor: spec.reference.clone(),
             instance: format!("{}/{}", spec.reference, self.life.generation),
-            config: json!(config),
+            config: json!(*self.config),
             state: state
                 .and_then(|text| serde_json::from_str(text).ok())
                 .unwrap_or(Value::Null),
-            triggers: triggers(catalog, spec),
+            triggers: triggers(catalog, rules, spec),
             poll_interval: spec.poll_interval.map(f64::from),
             heartbeat_interval: HEARTBEAT_S,
             limits: Limits {
@@ -116,35 +119,30 @@ impl Slot {
 /// How often a sensor that announces `heartbeat` is to beat, seconds.
 const HEARTBEAT_S: f64 = 10.0;
 
-/// The triggers of a sensor's types: one for each type without parameters, and one for each set of
-/// parameters that a rule gives to a type that has some (StackStorm's shadow triggers).
-fn triggers(catalog: &Catalog, spec: &Sensor) -> Vec<Trigger> {
-    let mut found: Vec<Trigger> = Vec::new();
-    let mut add = |reference: &str, parameters: Value| {
-        let trigger = Trigger {
-            id: format!("{reference}:{parameters}"),
-            r#type: reference.to_owned(),
-            r#ref: reference.to_owned(),
-            parameters,
-        };
-        if !found.contains(&trigger) {
-            found.push(trigger);
-        }
-    };
+/// The triggers of a sensor's types: one for each type without parameters (StackStorm's shadow
+/// triggers), and one for each set of parameters that rules give to a type.
+fn triggers(catalog: &Catalog, rules: &RuleSet, spec: &Sensor) -> Vec<Trigger> {
+    let mut found = Vec::new();
     for reference in &spec.trigger_types {
-        let plain = catalog
-            .trigger_types
-            .get(reference)
-            .is_some_and(|kind| kind.parameters_schema == json!({}));
-        if plain {
-            add(reference, json!({}));
-            continue;
+        let kind = catalog.trigger_types.get(reference);
+        let plain = kind.is_some_and(|kind| kind.parameters_schema == json!({}));
+        if plain || rules.waits_for(reference) {
+            found.push(told(&rules::Trigger::new(reference, Map::new())));
         }
-        for rule in catalog.rules.values() {
-            if rule.enabled && rule.trigger_type == *reference {
-                add(reference, Value::Object(rule.trigger_parameters.clone()));
-            }
-        }
+        let own = rules
+            .triggers()
+            .filter(|one| one.trigger_type == *reference);
+        found.extend(own.map(|one| told(one)));
     }
     found
+}
+
+/// A trigger as sensors hear of it.
+pub fn told(trigger: &rules::Trigger) -> Trigger {
+    Trigger {
+        id: trigger.id.clone(),
+        r#type: trigger.trigger_type.clone(),
+        r#ref: trigger.reference.clone(),
+        parameters: Value::Object(trigger.parameters.clone()),
+    }
 }

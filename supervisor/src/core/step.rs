@@ -4,22 +4,26 @@
 //! line of the stream) is kept as an [`After`] beside the batch's number, and done when the journal
 //! says that this number is written.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use petrel_sdk::protocol::RpcError;
 use serde_json::{Value, json};
 
-use super::clock::Now;
-use super::datastore::Datastore;
+use super::clock::{Now, Wall};
+use super::datastore::{Datastore, Key};
 use super::effect::Effect;
 use super::executions::{Executions, Recovered};
 use super::input::{Ask, Duplicate, Input};
 use super::intake::Reply;
 use super::notice::{Level, Notice};
 use super::record::{Batch, KvItem, SensorMemory};
+use super::schedule::Schedule;
 use super::sensor::{SensorIx, Slot};
 use crate::catalog::Catalog;
+use crate::rules::RuleSet;
+use crate::rules::cipher::Cipher;
 
 /// How long an ordered stop of everything may take before what is left is ended.
 const SHUTDOWN: Duration = Duration::from_secs(30);
@@ -29,12 +33,20 @@ const SHUTDOWN: Duration = Duration::from_secs(30);
 pub struct Boot {
     /// The packs.
     pub catalog: Arc<Catalog>,
+    /// Their rules.
+    pub rules: Arc<RuleSet>,
+    /// The datastore's key.
+    pub cipher: Option<Arc<Cipher>>,
+    /// Beginnings of the names of system items that sensors may read decrypted.
+    pub decrypt: Vec<String>,
     /// Slots for actions.
     pub parallel: usize,
     /// What the journal kept of the sensors, by reference.
     pub memories: HashMap<String, SensorMemory>,
+    /// Timers, by reference: up to when they are settled.
+    pub timers: HashMap<String, Wall>,
     /// The datastore.
-    pub kv: BTreeMap<String, KvItem>,
+    pub kv: Vec<(Key, KvItem)>,
     /// Highest number of an event so far.
     pub last_event: u64,
     /// Highest number of an execution so far.
@@ -66,6 +78,13 @@ pub(super) enum After {
         reply: Reply,
         result: Value,
     },
+    /// Answer a sensor's request with an error.
+    Refusal {
+        sensor: SensorIx,
+        generation: u64,
+        reply: Reply,
+        error: RpcError,
+    },
     /// An event is accepted: answer it, show it.
     Event(Box<AcceptedEvent>),
     /// A piece of output is settled.
@@ -85,8 +104,8 @@ pub(super) enum After {
 pub(super) struct AcceptedEvent {
     pub seq: u64,
     pub id: String,
-    pub sensor: SensorIx,
-    pub generation: u64,
+    /// Who said it, in which start; none for an event of Petrel itself.
+    pub sensor: Option<(SensorIx, u64)>,
     pub reply: Option<Reply>,
     pub executions: Vec<u64>,
     pub notices: Vec<Notice>,
@@ -96,8 +115,14 @@ pub(super) struct AcceptedEvent {
 #[derive(Debug)]
 pub struct Core {
     pub(super) catalog: Arc<Catalog>,
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) cipher: Option<Arc<Cipher>>,
+    pub(super) decrypt: Vec<String>,
+    pub(super) last_secret: u64,
     pub(super) sensors: Vec<Slot>,
     pub(super) store: Datastore,
+    pub(super) schedule: Schedule,
+    pub(super) settled_timers: HashMap<String, Wall>,
     pub(super) executions: Executions,
     pub(super) phase: Phase,
     pub(super) journal_trouble: Option<String>,
@@ -107,6 +132,8 @@ pub struct Core {
     pub(super) out: Vec<Effect>,
     pub(super) batch: Batch,
     pub(super) after: Vec<After>,
+    /// The version of the datastore that intake has.
+    shown_store: Option<u64>,
     pending: VecDeque<(u64, Vec<After>)>,
     last_commit: u64,
 }
@@ -126,8 +153,15 @@ impl Core {
             .collect();
         Self {
             catalog: boot.catalog,
+            rules: boot.rules,
+            cipher: boot.cipher,
+            decrypt: boot.decrypt,
+            last_secret: 0,
+            shown_store: None,
             sensors,
             store: Datastore::new(boot.kv),
+            schedule: Schedule::default(),
+            settled_timers: boot.timers,
             executions: Executions::new(boot.parallel, boot.recovered),
             phase: Phase::Running,
             journal_trouble: None,
@@ -146,7 +180,9 @@ impl Core {
     pub fn step(&mut self, input: Input, now: Now) -> Vec<Effect> {
         self.now = now;
         self.take(input);
+        self.try_parked_if_changed();
         self.claim();
+        self.show_store();
         self.seal();
         self.rest();
         std::mem::take(&mut self.out)
@@ -168,6 +204,35 @@ impl Core {
             _ => None,
         };
         lives.chain(self.executions.deadline()).chain(whole).min()
+    }
+
+    fn try_parked_if_changed(&mut self) {
+        if self.shown_store != Some(self.store.version()) && self.phase == Phase::Running {
+            self.try_parked();
+        }
+    }
+
+    /// Intake judges by the datastore that it was shown last.
+    fn show_store(&mut self) {
+        let version = Some(self.store.version());
+        if std::mem::replace(&mut self.shown_store, version) != version {
+            self.out.push(Effect::Datastore(self.store.view()));
+        }
+    }
+
+    /// When [`Input::Timer`] is wanted by the calendar: what depends on it follows the clock when
+    /// that is set.
+    pub fn alarm(&self) -> Option<Wall> {
+        let timers = match self.timers_rest() {
+            true => None,
+            false => self.schedule.next(),
+        };
+        timers.into_iter().chain(self.store.next_expiry()).min()
+    }
+
+    /// Batches that are not on disk yet.
+    pub(super) fn commits_under_way(&self) -> usize {
+        self.pending.len()
     }
 
     fn take(&mut self, input: Input) {
@@ -207,6 +272,7 @@ impl Core {
 
     fn begin(&mut self) {
         self.settle_recovered();
+        self.arm_timers();
         for index in 0..self.sensors.len() {
             if self.sensors[index].spec.enabled {
                 self.live(SensorIx(index), super::lifecycle::Event::Start);
@@ -233,6 +299,8 @@ impl Core {
     fn timer(&mut self) {
         self.each_sensor(super::lifecycle::Event::Timer);
         self.time_out_actions();
+        self.batch.kv.extend(self.store.expire(self.now.wall));
+        self.fire_timers();
         if let Phase::Stopping(until) = self.phase
             && self.now.mono >= until
         {
@@ -287,6 +355,12 @@ impl Core {
                     reply,
                     result,
                 } => self.answer(sensor, generation, &reply, result),
+                After::Refusal {
+                    sensor,
+                    generation,
+                    reply,
+                    error,
+                } => self.answer_error(sensor, generation, &reply, error),
                 After::Event(event) => self.event_kept(*event, duplicates),
                 After::Credit { sensor, generation } => self.out.push(Effect::Credit {
                     sensor,
@@ -308,23 +382,23 @@ impl Core {
     /// with the first one's identifier.
     fn event_kept(&mut self, event: AcceptedEvent, duplicates: &[Duplicate]) {
         let first = duplicates.iter().find(|known| known.event == event.seq);
-        let slot = &mut self.sensors[event.sensor.0];
         let result = match first {
             Some(known) => json!({"event": known.first, "duplicate": true}),
-            None => {
-                slot.counters.events += 1;
-                slot.last_event = Some(self.now.wall);
-                json!({"event": event.id})
-            }
+            None => json!({"event": event.id}),
         };
+        if let (None, Some((sensor, _))) = (first, event.sensor) {
+            let slot = &mut self.sensors[sensor.0];
+            slot.counters.events += 1;
+            slot.last_event = Some(self.now.wall);
+        }
         if first.is_some() {
             self.executions.drop_duplicates(&event.executions);
         } else {
             self.out
                 .extend(event.notices.into_iter().map(Effect::Notice));
         }
-        if let Some(reply) = &event.reply {
-            self.answer(event.sensor, event.generation, reply, result);
+        if let (Some((sensor, generation)), Some(reply)) = (event.sensor, &event.reply) {
+            self.answer(sensor, generation, reply, result);
         }
     }
 
@@ -341,29 +415,8 @@ impl Core {
     }
 
     fn answer_api(&mut self, ask: u64, question: Ask) {
-        let now = self.now.wall;
-        let write = match question {
-            Ask::KvGet { key } => {
-                let answer = Ok(json!(self.store.get(&key, now)));
-                return self.out.push(Effect::Reply { ask, answer });
-            }
-            Ask::KvList { prefix } => {
-                let answer = Ok(self.store.list(&prefix, 0, None, None, now));
-                return self.out.push(Effect::Reply { ask, answer });
-            }
-            Ask::KvSet { key, value, ttl } => self.store.set(key, value, ttl, now).map(Some),
-            Ask::KvDelete { key } => Ok(self.store.delete(&key, now)),
-        };
-        match write {
-            Ok(write) => {
-                let answer = json!(write.is_some());
-                self.batch.kv.extend(write);
-                self.after.push(After::Reply { ask, answer });
-            }
-            Err(why) => self.out.push(Effect::Reply {
-                ask,
-                answer: Err(why),
-            }),
+        match question {
+            Ask::Kv(question) => self.ask_kv(ask, question),
         }
     }
 

@@ -7,10 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::Core;
 use super::clock::Wall;
+use super::datastore::Key;
 use super::ids;
-use super::record::{LastExit, Status};
+use super::record::{KvItem, LastExit, Status};
 use super::sensor::Slot;
 use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
+use crate::rules::store::Owner;
 use crate::rules::verdict::Verdict;
 
 /// A stable identifier, 24 hexadecimal digits, of a thing that is named by its reference.
@@ -135,7 +137,9 @@ pub struct EventRow {
     pub seq: u64,
     /// Trigger type.
     pub trigger: String,
-    /// Sensor.
+    /// Reference of the trigger, where it is the type with parameters.
+    pub trigger_ref: Option<String>,
+    /// Sensor; empty for an event of Petrel itself.
     pub sensor: String,
     /// When it was accepted.
     pub received: Wall,
@@ -157,7 +161,8 @@ pub fn event(row: &EventRow, whole: bool) -> Value {
         "occurrence_time": row.received.rfc3339(),
         "status": "processed",
         "payload": raw(&row.payload),
-        "sensor": row.sensor,
+        "trigger_ref": row.trigger_ref.as_ref().unwrap_or(&row.trigger),
+        "sensor": (!row.sensor.is_empty()).then_some(&row.sensor),
         "time": row.time,
         "trace_tag": row.trace_tag,
     });
@@ -165,6 +170,26 @@ pub fn event(row: &EventRow, whole: bool) -> Value {
         shown["rules"] = verdict(&row.verdict);
     }
     shown
+}
+
+/// An item of the datastore, as `/v1/keys` has it; a secret one with its ciphertext.
+pub fn kv_item(key: &Key, item: &KvItem) -> Value {
+    let uid = format!("key_value_pair:{}:{}", key.scope(), key.name());
+    let of_user = match key.owner() {
+        Owner::User => key.name().split_once(':'),
+        Owner::System => None,
+    };
+    json!({
+        "id": stable_id("key_value_pair", &uid),
+        "uid": uid,
+        "name": of_user.map_or(key.name(), |(_, name)| name),
+        "user": of_user.map(|(user, _)| user),
+        "scope": key.scope(),
+        "value": item.value,
+        "secret": item.secret,
+        "encrypted": item.secret,
+        "expire_timestamp": item.expires.map(Wall::rfc3339),
+    })
 }
 
 /// An execution, as the journal has it.

@@ -1,88 +1,156 @@
 //! Rules to a rule set: each resolved against the catalog, and what cannot work refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use minijinja::Value as Jinja;
 use minijinja::value::Serde;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::RuleSet;
+use super::cipher::Cipher;
 use super::criteria::{Fault, Test};
-use super::engine::{Compiled, Slot};
+use super::engine::{Compiled, Slot, TimerRule};
 use super::operators::known_operators;
 use super::parameters::{self, Check, Plan};
 use super::template::Templates;
+use super::timer::Timer;
+use super::trigger::Trigger;
+use super::{RuleSet, config};
 use crate::catalog::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use crate::catalog::sources::SourceFile;
-use crate::catalog::{Action, Catalog, Mark, Rule, RuleKind};
+use crate::catalog::{Action, Catalog, Mark, Pack, Rule, RuleKind};
 
-/// Trigger types of StackStorm itself that nothing in this version fires.
-const NOT_YET: &[&str] = &[
+/// Trigger types of StackStorm itself whose events nothing in this version makes.
+const NEVER_FIRED: &[&str] = &[
     "core.st2.webhook",
-    "core.st2.IntervalTimer",
-    "core.st2.DateTimer",
-    "core.st2.CronTimer",
-    "core.st2.generic.actiontrigger",
     "core.st2.generic.notifytrigger",
     "core.st2.generic.inquiry",
     "core.st2.action.file_written",
-    "core.st2.action.file_writen",
-    "core.st2.sensor.process_spawn",
-    "core.st2.sensor.process_exit",
-    "core.st2.key_value_pair.create",
-    "core.st2.key_value_pair.update",
-    "core.st2.key_value_pair.delete",
-    "core.st2.key_value_pair.value_change",
 ];
 
 /// Compiles the enabled rules of a catalog.
-pub fn compile(catalog: Arc<Catalog>) -> (RuleSet, Vec<Diagnostic>) {
+pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (RuleSet, Vec<Diagnostic>) {
     let mut compiler = Compiler {
         catalog: &catalog,
-        templates: Templates::default(),
+        host,
+        templates: Templates::new(host.cipher.clone()),
         checks: HashMap::new(),
-        configs: HashMap::new(),
         out: Vec::new(),
     };
+    for pack in catalog.packs.values().filter(|pack| pack.is_dynamic) {
+        let written = Value::Object(pack.written_config.clone());
+        config::prepare(&written, &mut compiler.templates);
+    }
     let mut slots: HashMap<String, Slot> = HashMap::new();
+    let mut triggers = BTreeMap::new();
+    let mut timers: BTreeMap<String, TimerRule> = BTreeMap::new();
     let mut lines = Vec::new();
     for rule in catalog.rules.values().filter(|rule| rule.enabled) {
         let Some(compiled) = compiler.rule(rule) else {
             continue;
         };
         lines.push(format!("{} {}", rule.reference, rule.version));
-        let slot = slots.entry(rule.trigger_type.clone()).or_default();
+        let trigger = Arc::new(match compiled.timer {
+            Some(_) => Trigger::of_timer(rule),
+            None => Trigger::of(rule),
+        });
+        let name = trigger.reference.clone();
+        let slot = slots.entry(name.clone()).or_default();
+        slot.reads_store |= reads_store(rule, &compiled.action, compiled.config.as_deref());
+        if name != rule.trigger_type {
+            triggers.insert(name.clone(), Arc::clone(&trigger));
+        }
+        if let Some(timer) = compiled.timer.clone() {
+            let missed = rule.missed;
+            timers.insert(
+                name,
+                TimerRule {
+                    trigger,
+                    timer,
+                    missed,
+                },
+            );
+        }
         match rule.kind {
             RuleKind::Standard => slot.standard.push(compiled),
             RuleKind::Backstop => slot.backstop.push(compiled),
         }
     }
     let Compiler { templates, out, .. } = compiler;
-    (RuleSet::new(slots, templates, lines), out)
+    let timers = timers.into_values().collect();
+    (
+        RuleSet::new(
+            slots,
+            triggers,
+            timers,
+            templates,
+            host.cipher.clone(),
+            lines,
+        ),
+        out,
+    )
+}
+
+/// Whether its criteria, its parameters or the defaults of its action name the datastore; text that
+/// only looks like it does no harm.
+fn reads_store(rule: &Rule, action: &Action, config: Option<&Pack>) -> bool {
+    let names = |value: &Value| {
+        let text = value.to_string();
+        text.contains("st2kv") || text.contains("system")
+    };
+    let criteria = rule.criteria.iter();
+    let given = rule.parameters.values();
+    criteria
+        .clone()
+        .any(|one| one.key.trim_start().starts_with("system"))
+        || criteria.map(|one| &one.pattern).any(names)
+        || given.chain(action.all_parameters.values()).any(names)
+        || config.is_some_and(|pack| pack.is_dynamic)
+}
+
+/// What rules need to know of the place where they run.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The zone of timers that name none.
+    pub zone: TimeZone,
+    /// The datastore's key, for `decrypt_kv`.
+    pub cipher: Option<Arc<Cipher>>,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            zone: TimeZone::UTC,
+            cipher: None,
+        }
+    }
 }
 
 struct Compiler<'c> {
     catalog: &'c Catalog,
+    host: &'c Host,
     templates: Templates,
     checks: HashMap<String, Arc<Check>>,
-    configs: HashMap<String, Jinja>,
     out: Vec<Diagnostic>,
 }
 
 impl Compiler<'_> {
     fn rule(&mut self, rule: &Arc<Rule>) -> Option<Compiled> {
         let known = self.trigger(rule);
+        let timer = self.timer(rule);
         let action = self.action(rule);
         let tests = self.criteria(rule);
         let action = action.filter(|_| known)?;
+        let timer = timer?;
         let plan = self.plan(rule, &action);
         let check = self.checks.entry(action.reference.clone()).or_default();
         Some(Compiled {
+            timer,
             tests: tests?,
             plan,
             check: Arc::clone(check),
-            config: self.config(&action),
+            config: self.config(rule, &action),
             context: Jinja::from(Serde(&json!({
                 "rule": {"id": rule.reference, "ref": rule.reference, "name": rule.name},
                 "user": "stanley",
@@ -96,24 +164,40 @@ impl Compiler<'_> {
     fn trigger(&mut self, rule: &Rule) -> bool {
         let (name, types) = (rule.trigger_type.as_str(), &self.catalog.trigger_types);
         if types.contains_key(name) {
+            if NEVER_FIRED.contains(&name) {
+                let message =
+                    format!("nothing in this version fires {name}: this rule waits in vain");
+                let found = at(rule, rule.source.trigger, name, Severity::Warning, message);
+                self.out.push(found);
+            }
             return true;
         }
-        let found = match NOT_YET.contains(&name) {
-            true => {
-                let message =
-                    format!("trigger {name} is not supported yet by this version: rule left out");
-                at(rule, rule.source.trigger, name, Severity::Warning, message)
-            }
-            false => {
-                let message = format!("unknown trigger type \"{name}\": rule left out");
-                let near = did_you_mean(name, types.keys().map(String::as_str));
-                let help =
-                    near.unwrap_or_else(|| self.pack_hint(name, "trigger types", types.keys()));
-                at(rule, rule.source.trigger, name, Severity::Error, message).help(help)
-            }
-        };
+        let message = format!("unknown trigger type \"{name}\": rule left out");
+        let near = did_you_mean(name, types.keys().map(String::as_str));
+        let help = near.unwrap_or_else(|| self.pack_hint(name, "trigger types", types.keys()));
+        let mark = rule.source.trigger;
+        let found = at(rule, mark, name, Severity::Error, message).help(help);
         self.out.push(found);
         false
+    }
+
+    /// The timer that the rule waits for, if it is one; none where it cannot be one.
+    fn timer(&mut self, rule: &Rule) -> Option<Option<Timer>> {
+        match Timer::parse(
+            &rule.trigger_type,
+            &rule.trigger_parameters,
+            &self.host.zone,
+        ) {
+            Ok(timer) => Some(timer),
+            Err(fault) => {
+                let name = rule.trigger_type.as_str();
+                let message = format!("{fault}: rule left out");
+                let mark = rule.source.trigger;
+                let found = at(rule, mark, name, Severity::Error, message);
+                self.out.push(found.maybe_help(fault.help));
+                None
+            }
+        }
     }
 
     fn action(&mut self, rule: &Rule) -> Option<Arc<Action>> {
@@ -217,16 +301,16 @@ impl Compiler<'_> {
         plan
     }
 
-    fn config(&mut self, action: &Action) -> Jinja {
-        let packs = &self.catalog.packs;
-        let config = self.configs.entry(action.pack.clone()).or_insert_with(|| {
-            let pack = packs.get(&action.pack);
-            pack.map_or_else(
-                || Jinja::from(Serde(&json!({}))),
-                |pack| Jinja::from(Serde(&pack.config)),
-            )
-        });
-        config.clone()
+    /// The pack of the action, where a template of the rule or of the action asks for its
+    /// configuration.
+    fn config(&self, rule: &Rule, action: &Action) -> Option<Arc<Pack>> {
+        let mut templates = rule
+            .parameters
+            .values()
+            .chain(action.all_parameters.values());
+        let asks = templates.any(|value| value.to_string().contains("config_context"));
+        let pack = self.catalog.packs.get(&action.pack);
+        pack.filter(|_| asks).cloned()
     }
 }
 
@@ -234,9 +318,7 @@ impl Compiler<'_> {
 fn unfitting(rule: &Rule, action: &Action) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for name in rule.parameters.keys() {
-        let one = [(name.clone(), serde_json::Value::Null)]
-            .into_iter()
-            .collect();
+        let one = [(name.clone(), Value::Null)].into_iter().collect();
         if let Err(why) = parameters::names(action, &one) {
             found.push((name.clone(), format!("every event will fail here: {why}")));
         }

@@ -5,31 +5,54 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use minijinja::Value as Jinja;
+use minijinja::value::Serde;
 use serde_json::{Map, Value};
 
+use super::cipher::Cipher;
+use super::compile::Host;
 use super::criteria::{Scope, Test};
 use super::parameters::{Check, Plan};
 use super::store::{Store, st2kv};
 use super::template::Templates;
+use super::timer::Timer;
+use super::trigger::Trigger;
 use super::verdict::{Miss, Verdict};
-use crate::catalog::{Action, Catalog, Diagnostic, Rule};
+use crate::catalog::{Action, Catalog, Diagnostic, Pack, Rule, WhenMissed};
 
-/// The enabled rules of one catalog, compiled, by the trigger type that they wait for.
-#[derive(Debug)]
+/// The enabled rules of one catalog, compiled, by the trigger that they wait for.
+#[derive(Debug, Default)]
 pub struct RuleSet {
+    /// By the reference of the trigger.
     slots: HashMap<String, Slot>,
-    templates: Templates,
+    /// Those that are a type with parameters, by reference.
+    triggers: BTreeMap<String, Arc<Trigger>>,
+    timers: Vec<TimerRule>,
+    pub(super) templates: Templates,
+    pub(super) cipher: Option<Arc<Cipher>>,
     text: String,
     hash: String,
 }
 
-/// The rules of one trigger type.
+/// The rules of one trigger.
 #[derive(Debug, Default)]
 pub struct Slot {
+    /// One of them reads the datastore.
+    pub reads_store: bool,
     /// In the order of their references.
     pub standard: Vec<Compiled>,
     /// Likewise; considered when no standard rule matched.
     pub backstop: Vec<Compiled>,
+}
+
+/// A timer that rules wait for.
+#[derive(Clone, Debug)]
+pub struct TimerRule {
+    /// The trigger.
+    pub trigger: Arc<Trigger>,
+    /// When it fires.
+    pub timer: Timer,
+    /// What becomes of the moments that nobody was there for.
+    pub missed: WhenMissed,
 }
 
 /// One rule, ready for events.
@@ -39,14 +62,16 @@ pub struct Compiled {
     pub rule: Arc<Rule>,
     /// Its action.
     pub action: Arc<Action>,
+    /// The timer that it waits for.
+    pub timer: Option<Timer>,
     /// Its criteria.
     pub tests: Vec<Test>,
     /// Its parameters, or why every event fails.
     pub plan: Result<Plan, String>,
     /// The check of the action's parameters.
     pub check: Arc<Check>,
-    /// `config_context`.
-    pub config: Jinja,
+    /// The pack whose configuration is `config_context`; none where no template asks for it.
+    pub config: Option<Arc<Pack>>,
     /// `action_context`.
     pub context: Jinja,
 }
@@ -115,19 +140,25 @@ impl Judgement {
 impl RuleSet {
     /// Compiles the enabled rules of a catalog; a rule that cannot work is refused with a
     /// diagnostic.
-    pub fn compile(catalog: Arc<Catalog>) -> (Self, Vec<Diagnostic>) {
-        super::compile::compile(catalog)
+    pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (Self, Vec<Diagnostic>) {
+        super::compile::compile(catalog, host)
     }
 
     pub(super) fn new(
         slots: HashMap<String, Slot>,
+        triggers: BTreeMap<String, Arc<Trigger>>,
+        timers: Vec<TimerRule>,
         templates: Templates,
+        cipher: Option<Arc<Cipher>>,
         lines: Vec<String>,
     ) -> Self {
         let text = lines.join("\n");
         Self {
             slots,
+            triggers,
+            timers,
             templates,
+            cipher,
             hash: blake3::hash(text.as_bytes()).to_hex()[..32].to_owned(),
             text,
         }
@@ -143,7 +174,32 @@ impl RuleSet {
         self.text.clone()
     }
 
-    /// Judges an event; without its time, criteria on ages fail.
+    /// True when a rule waits for this trigger.
+    pub fn waits_for(&self, trigger: &str) -> bool {
+        self.slots.contains_key(trigger)
+    }
+
+    /// True when what the rules say of an event of this trigger may depend on the datastore.
+    pub fn reads_store(&self, trigger: &str) -> bool {
+        self.slots.get(trigger).is_some_and(|slot| slot.reads_store)
+    }
+
+    /// The triggers that are a type with parameters, in the order of their references.
+    pub fn triggers(&self) -> impl Iterator<Item = &Arc<Trigger>> {
+        self.triggers.values()
+    }
+
+    /// The timers, each once.
+    pub fn timers(&self) -> impl Iterator<Item = &TimerRule> {
+        self.timers.iter()
+    }
+
+    /// The trigger of this reference, where it is a type with parameters.
+    pub fn trigger(&self, reference: &str) -> Option<&Arc<Trigger>> {
+        self.triggers.get(reference)
+    }
+
+    /// Judges an event of the trigger of this reference; without its time, criteria on ages fail.
     pub fn judge(
         &self,
         trigger: &str,
@@ -229,13 +285,19 @@ impl RuleSet {
             ));
         }
         let plan = compiled.plan.as_ref().map_err(Clone::clone)?;
+        let config = match &compiled.config {
+            Some(pack) => self
+                .config(pack, scope.store)
+                .map_err(|fault| fault.to_string())?,
+            None => Map::new(),
+        };
         let base = plan.needs_context().then(|| {
             let trigger = scope.context().get_attr("trigger").unwrap_or_default();
             BTreeMap::from([
                 ("trigger".to_owned(), trigger),
                 ("st2kv".to_owned(), st2kv(scope.store)),
                 ("action_context".to_owned(), compiled.context.clone()),
-                ("config_context".to_owned(), compiled.config.clone()),
+                ("config_context".to_owned(), Jinja::from(Serde(&config))),
             ])
         });
         let parameters = plan.fill(action, &self.templates, &base.unwrap_or_default())?;
@@ -295,7 +357,7 @@ mod tests {
         );
         let built = build(&sources(vec![pack("p", &files)]), &Settings::default());
         assert!(built.diagnostics.is_empty(), "{:?}", built.diagnostics);
-        RuleSet::compile(Arc::new(built.catalog))
+        RuleSet::compile(Arc::new(built.catalog), &Host::default())
     }
 
     fn verdict(set: &RuleSet, payload: Value) -> String {

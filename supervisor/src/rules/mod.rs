@@ -4,6 +4,7 @@
 pub mod cast;
 pub mod cipher;
 mod compile;
+mod config;
 pub mod criteria;
 mod dates;
 mod engine;
@@ -17,8 +18,11 @@ pub mod regex;
 pub mod store;
 pub mod template;
 pub mod timer;
+mod trigger;
 pub mod verdict;
 
-pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot};
+pub use compile::Host;
+pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot, TimerRule};
 pub use operators::known_operators;
+pub use trigger::Trigger;
 pub use verdict::{Miss, Verdict};

@@ -21,6 +21,11 @@ pub fn now() -> Now {
     }
 }
 
+/// The host's time zone; UTC where it cannot be told.
+pub fn zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC)
+}
+
 /// The moment of `mono`, for a timer.
 pub fn instant(mono: Duration) -> tokio::time::Instant {
     now();

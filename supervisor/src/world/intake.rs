@@ -1,9 +1,11 @@
 //! The thread on which sensors' output becomes judged events.
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
 
 use super::clock;
 use crate::core::Input;
+use crate::core::datastore::View;
 use crate::core::intake::Intake;
 use crate::core::sensor::SensorIx;
 
@@ -33,21 +35,37 @@ pub enum Piece {
     After(Input),
 }
 
+/// The way to the thread.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// What it is to read, in order.
+    pub pieces: Sender<Piece>,
+    /// The datastore by which it judges; only the latest counts.
+    pub store: watch::Sender<View>,
+}
+
 /// Starts the thread; what it makes of the pieces goes to `inputs`. It ends with the last sender,
 /// and nobody waits for it: what it has not passed on was never acknowledged.
 ///
 /// # Errors
 /// When the system refuses another thread.
-pub fn start(mut intake: Intake, inputs: Sender<Input>) -> std::io::Result<Sender<Piece>> {
+pub fn start(mut intake: Intake, inputs: Sender<Input>) -> std::io::Result<Thread> {
     let (pieces, waiting) = channel(MOST_PIECES);
+    let (store, shown) = watch::channel(View::default());
     std::thread::Builder::new()
         .name("intake".into())
-        .spawn(move || run(&mut intake, waiting, &inputs))?;
-    Ok(pieces)
+        .spawn(move || run(&mut intake, waiting, shown, &inputs))?;
+    Ok(Thread { pieces, store })
 }
 
-fn run(intake: &mut Intake, mut waiting: Receiver<Piece>, inputs: &Sender<Input>) {
+fn run(
+    intake: &mut Intake,
+    mut waiting: Receiver<Piece>,
+    mut shown: watch::Receiver<View>,
+    inputs: &Sender<Input>,
+) {
     while let Some(piece) = waiting.blocking_recv() {
+        intake.show(shown.borrow_and_update().clone());
         for input in judge(intake, piece) {
             if inputs.blocking_send(input).is_err() {
                 return;

@@ -2,6 +2,7 @@
 //! brings what happens to it.
 
 pub mod action;
+pub mod alarm;
 pub mod api;
 pub mod clock;
 pub mod intake;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 use crate::catalog::{Catalog, Sensor};
 use crate::core::effect::{Effect, RunOrder};
 use crate::core::executions::failed;
+use crate::core::lifecycle::EX_CONFIG;
 use crate::core::record::Exit;
 use crate::core::sensor::SensorIx;
 use crate::core::{Input, Signal};
@@ -54,7 +56,7 @@ pub struct World {
     /// the effects.
     pub at_once: UnboundedSender<Input>,
     /// To the intake thread.
-    pub pieces: Sender<intake::Piece>,
+    pub intake: intake::Thread,
     /// To the journal's thread.
     pub orders: std::sync::mpsc::Sender<Order>,
     /// Questions of the API that wait for the core.
@@ -69,7 +71,11 @@ impl World {
     /// Performs one effect. `Exit` is the loop's.
     pub fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn { sensor, generation } => self.spawn(sensor, generation),
+            Effect::Spawn {
+                sensor,
+                generation,
+                config,
+            } => self.spawn(sensor, generation, config),
             Effect::Tell {
                 sensor,
                 generation,
@@ -110,6 +116,7 @@ impl World {
                     let _ = waiting.send(answer);
                 }
             }
+            Effect::Datastore(view) => drop(self.intake.store.send_replace(view)),
             Effect::Exit => {}
         }
     }
@@ -167,33 +174,42 @@ impl World {
         let _ = self.at_once.send(input);
     }
 
-    fn spawn(&mut self, sensor: SensorIx, generation: u64) {
-        match self.try_spawn(sensor, generation) {
+    fn spawn(
+        &mut self,
+        sensor: SensorIx,
+        generation: u64,
+        config: Result<Arc<Map<String, Value>>, String>,
+    ) {
+        let config = match config {
+            Ok(config) => config,
+            Err(why) => {
+                let code = Some(EX_CONFIG);
+                return self.tell_core(never_spawned(sensor, generation, code, why));
+            }
+        };
+        match self.try_spawn(sensor, generation, &config) {
             Ok(pid) => self.tell_core(Input::Spawned {
                 sensor,
                 generation,
                 pid,
             }),
-            Err(error) => self.tell_core(Input::Ended {
-                sensor,
-                generation,
-                exit: Exit {
-                    code: None,
-                    signal: None,
-                },
-                hint: Some(error.to_string()),
-                tail: Vec::new(),
-                luck: sensor::luck(),
-            }),
+            Err(error) => {
+                self.tell_core(never_spawned(sensor, generation, None, error.to_string()));
+            }
         }
     }
 
-    fn try_spawn(&mut self, sensor: SensorIx, generation: u64) -> anyhow::Result<u32> {
+    fn try_spawn(
+        &mut self,
+        sensor: SensorIx,
+        generation: u64,
+        config: &Map<String, Value>,
+    ) -> anyhow::Result<u32> {
         let spec = self.catalog.sensors.values().nth(sensor.0).cloned();
         let spec = spec.ok_or_else(|| anyhow::anyhow!("it is not in the catalog"))?;
         let child = self.wrapper.spawn(spawn::Order {
             args: self.sensor_args(&spec),
-            env: self.sensor_env(&spec, generation)?,
+            env: self.sensor_env(&spec, generation, config)?,
             stdin: Stdio::piped(),
             stdout: Stdio::piped(),
             stderr: Stdio::piped(),
@@ -203,7 +219,7 @@ impl World {
         let reports = sensor::Reports {
             sensor,
             generation,
-            pieces: self.pieces.clone(),
+            pieces: self.intake.pieces.clone(),
             inputs: self.inputs.clone(),
             drain_timeout: spec.policy.stop.drain_timeout,
         };
@@ -231,7 +247,12 @@ impl World {
         args.to_argv()
     }
 
-    fn sensor_env(&self, spec: &Sensor, generation: u64) -> anyhow::Result<Vec<(String, String)>> {
+    fn sensor_env(
+        &self,
+        spec: &Sensor,
+        generation: u64,
+        config: &Map<String, Value>,
+    ) -> anyhow::Result<Vec<(String, String)>> {
         let name = format!("{}/{generation}", spec.reference);
         let marker = procfs::marker(&self.place.data, procfs::Marked::Sensor, &name);
         let mut env = vec![
@@ -239,32 +260,32 @@ impl World {
             ("PETREL_PROTOCOL".to_owned(), "1".to_owned()),
             ("PETREL_SENSOR".to_owned(), spec.reference.clone()),
         ];
-        env.extend(self.config_env(spec)?);
+        env.extend(self.config_env(spec, config)?);
         Ok(env)
     }
 
-    /// The configuration without its secrets, which are files of their own.
-    fn config_env(&self, spec: &Sensor) -> anyhow::Result<Vec<(String, String)>> {
+    /// The configuration without its secrets, which are files of their own, in memory.
+    fn config_env(
+        &self,
+        spec: &Sensor,
+        config: &Map<String, Value>,
+    ) -> anyhow::Result<Vec<(String, String)>> {
         let Some(pack) = self.catalog.packs.get(&spec.pack) else {
             return Ok(Vec::new());
         };
-        let secrets: Vec<_> = pack
-            .secrets
-            .iter()
-            .filter_map(|path| Some((path, secret(&pack.config, path)?)))
-            .collect();
-        let folder = self.place.data.join("run").join(&spec.reference);
-        paths::private_dir(&folder)?;
+        let folder = self.place.memory.join(&spec.reference);
         let mut env = Vec::new();
-        let text = json!(pack.public_config()).to_string();
+        let text = json!(pack.public_of(config)).to_string();
         if text.len() <= CONFIG_IN_ENVIRONMENT {
             env.push(("PETREL_SENSOR_CONFIG".to_owned(), text));
         } else {
+            paths::private_dir(&folder)?;
             let file = folder.join("config.json");
             std::fs::write(&file, text)?;
             let file = file.to_string_lossy().into_owned();
             env.push(("PETREL_SENSOR_CONFIG_FILE".to_owned(), file));
         }
+        let secrets = pack.secrets_of(config);
         if !secrets.is_empty() {
             let credentials = folder.join("credentials");
             paths::private_dir(&credentials)?;
@@ -300,10 +321,14 @@ impl World {
     }
 }
 
-/// The value at a dotted path of a configuration.
-fn secret<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    let mut names = path.split('.');
-    let first = config.get(names.next()?)?;
-    let value = names.try_fold(first, |value, name| value.get(name))?;
-    Some(value).filter(|value| !value.is_null())
+/// A sensor that could not be started.
+fn never_spawned(sensor: SensorIx, generation: u64, code: Option<i32>, why: String) -> Input {
+    Input::Ended {
+        sensor,
+        generation,
+        exit: Exit { code, signal: None },
+        hint: Some(why),
+        tail: Vec::new(),
+        luck: sensor::luck(),
+    }
 }

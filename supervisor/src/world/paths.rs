@@ -129,15 +129,48 @@ pub fn socket_path(data: &Path) -> anyhow::Result<PathBuf> {
         None if uid.is_root() => "/run/petrel".into(),
         None => std::env::temp_dir().join(format!("petrel-{}", uid.as_raw())),
     };
-    private_dir(&dir)?;
-    let found = fs::metadata(&dir)?;
-    let private = found.permissions().mode() & 0o077 == 0;
-    let own = std::os::unix::fs::MetadataExt::uid(&found) == uid.as_raw();
+    own_dir(&dir)?;
+    Ok(dir.join(format!("{}.sock", name_of(data))))
+}
+
+/// A private folder in memory, where nothing reaches a disk: for secrets that sensors read from
+/// files. Where the system has none, it is in the runtime folder.
+///
+/// # Errors
+/// When the folder cannot be made, or belongs to somebody else.
+pub fn memory_dir(data: &Path) -> anyhow::Result<PathBuf> {
+    let shared = Path::new("/dev/shm");
+    let in_memory = rustix::fs::statfs(shared).is_ok_and(|fs| fs.f_type == TMPFS_MAGIC);
+    let dir = match in_memory {
+        true => {
+            let uid = rustix::process::getuid().as_raw();
+            shared.join(format!("petrel-{uid}-{}", name_of(data)))
+        }
+        false => socket_path(data)?.with_extension("run"),
+    };
+    own_dir(&dir)?;
+    Ok(dir)
+}
+
+/// `f_type` of a file system in memory.
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+
+/// A folder that belongs to us and to nobody else, made if it is missing.
+fn own_dir(dir: &Path) -> anyhow::Result<()> {
+    private_dir(dir)?;
+    let found = fs::symlink_metadata(dir)?;
+    let private = found.is_dir() && found.permissions().mode() & 0o077 == 0;
+    let uid = rustix::process::getuid().as_raw();
+    let own = std::os::unix::fs::MetadataExt::uid(&found) == uid;
     anyhow::ensure!(
         private && own,
-        "the runtime folder {} must belong to you and to nobody else",
+        "the folder {} must belong to you and to nobody else",
         dir.display()
     );
-    let name = blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex();
-    Ok(dir.join(format!("{}.sock", &name[..12])))
+    Ok(())
+}
+
+/// The data folder in twelve letters.
+fn name_of(data: &Path) -> String {
+    blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..12].to_owned()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::core::datastore::Key;
 use crate::core::input::Duplicate;
 use crate::core::record::{Batch, Execution, ExecutionChange, KvItem, SensorMemory, Status};
 
@@ -12,7 +13,9 @@ pub struct Journal {
     seen: HashMap<(String, String), String>,
     pub executions: BTreeMap<u64, Execution>,
     pub memories: HashMap<String, SensorMemory>,
-    pub kv: BTreeMap<String, KvItem>,
+    pub kv: BTreeMap<Key, KvItem>,
+    /// Why events were refused.
+    pub rejected: BTreeSet<String>,
     /// Duplicates so far.
     pub refused: usize,
 }
@@ -64,6 +67,8 @@ impl Journal {
                 None => self.kv.remove(&kv.key),
             };
         }
+        self.rejected
+            .extend(batch.rejected.into_iter().map(|one| one.reason));
         self.memories.extend(batch.sensors);
         self.refused += duplicates.len();
         duplicates

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use petrel_sdk::protocol::{Capabilities, Id};
+use petrel_sdk::protocol::{Capabilities, Id, RpcError, code};
 use serde_json::{Map, Value, json};
 
 use super::Rng;
@@ -13,7 +13,7 @@ use super::packs;
 use crate::catalog::Catalog;
 use crate::core::clock::{Now, Wall};
 use crate::core::executions::{Found, Recovered};
-use crate::core::intake::{JudgedEvent, Reply, Said};
+use crate::core::intake::{JudgedEvent, RefusedEvent, Reply, Said};
 use crate::core::record::{Batch, Exit, Outcome, Status};
 use crate::core::sensor::SensorIx;
 use crate::core::step::Boot;
@@ -27,6 +27,9 @@ const CREDIT: usize = 4;
 
 /// A life that does not come to rest within so many steps hangs.
 const MOST_STEPS: usize = 200_000;
+
+/// Requests that will be refused are numbered from here.
+const FIRST_REFUSAL: u64 = 1000;
 
 #[derive(Debug)]
 enum Happening {
@@ -65,6 +68,7 @@ pub struct World {
     exits: BTreeMap<u64, Outcome>,
     catalog: Arc<Catalog>,
     now: Duration,
+    refusals: u64,
     // Of one life:
     agenda: BTreeMap<(Duration, u64), Happening>,
     tickets: u64,
@@ -88,6 +92,7 @@ impl World {
             exits: BTreeMap::new(),
             catalog: Arc::new(packs::catalog()),
             now: Duration::from_secs(1),
+            refusals: 0,
             agenda: BTreeMap::new(),
             tickets: 0,
             orders: VecDeque::new(),
@@ -150,10 +155,11 @@ impl World {
             catalog: Arc::clone(&self.catalog),
             parallel: PARALLEL,
             memories: self.journal.memories.clone(),
-            kv: self.journal.kv.clone(),
+            kv: self.journal.kv.clone().into_iter().collect(),
             last_event: highest(self.journal.events.keys().next_back()),
             last_execution: highest(self.journal.executions.keys().next_back()),
             recovered,
+            ..Boot::default()
         })
     }
 
@@ -203,7 +209,9 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn { sensor, generation } => self.spawn(sensor, generation),
+            Effect::Spawn {
+                sensor, generation, ..
+            } => self.spawn(sensor, generation),
             Effect::Tell {
                 sensor,
                 generation,
@@ -251,7 +259,7 @@ impl World {
             }
             Effect::Forget { execution } => drop(self.exits.remove(&execution)),
             Effect::Exit => self.rested = true,
-            Effect::Notice(_) | Effect::Reply { .. } => {}
+            Effect::Datastore(_) | Effect::Notice(_) | Effect::Reply { .. } => {}
         }
     }
 
@@ -337,6 +345,10 @@ impl World {
             assert!(on_disk, "{id} is answered and not on disk");
             self.answered.insert(id.to_owned());
         }
+        if let Some(reason) = message["error"]["message"].as_str() {
+            let on_disk = self.journal.rejected.contains(reason);
+            assert!(on_disk, "refusal {reason} is answered and not on disk");
+        }
     }
 
     fn talk(&mut self, core: &mut Core, sensor: SensorIx, generation: u64, talkative: bool) {
@@ -387,8 +399,22 @@ impl World {
                 reply: Some(reply(1)),
                 state: "{}".into(),
             },
+            2 if converses => self.refusal(),
             _ => Said::Event(Box::new(self.event(converses))),
         }
+    }
+
+    /// An event that is refused; the number of the request is its mark on the disk.
+    fn refusal(&mut self) -> Said {
+        self.refusals += 1;
+        let number = FIRST_REFUSAL + self.refusals;
+        Said::Refused(Box::new(RefusedEvent {
+            reply: Some(reply(number)),
+            error: RpcError::new(code::PAYLOAD_REJECTED, number.to_string()),
+            trigger: None,
+            data: Vec::new(),
+            sha256: None,
+        }))
     }
 
     fn event(&mut self, converses: bool) -> JudgedEvent {
@@ -404,6 +430,7 @@ impl World {
         JudgedEvent {
             reply: converses.then(|| reply(2)),
             trigger: "p.t".into(),
+            trigger_ref: None,
             payload: json!({"matches": matches}).to_string(),
             key,
             time: None,
@@ -415,6 +442,7 @@ impl World {
             },
             verdict: "{}".into(),
             rule_set: "x".into(),
+            store_version: 0,
         }
     }
 

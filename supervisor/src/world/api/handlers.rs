@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Question, Shared};
-use crate::core::input::Ask;
 use crate::core::record::Status;
 use crate::core::{ids, view};
 use crate::world::journal::query::{self, Page, Wanted};
@@ -32,14 +31,13 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/executions/{id}", get(execution))
         .route("/v1/triggerinstances", get(events))
         .route("/v1/triggerinstances/{id}", get(event))
-        .route("/v1/keys", get(keys))
-        .route("/v1/keys/{name}", get(key).put(set_key).delete(delete_key))
+        .merge(super::keys::router())
         .fallback(nowhere)
         .with_state(shared)
 }
 
 /// What went wrong, in StackStorm's form.
-struct Fault(StatusCode, String);
+pub(super) struct Fault(pub StatusCode, pub String);
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
@@ -47,7 +45,7 @@ impl IntoResponse for Fault {
     }
 }
 
-type Answer = Result<Response, Fault>;
+pub(super) type Answer = Result<Response, Fault>;
 
 /// Parameters of lists.
 #[derive(Debug, Default, Deserialize)]
@@ -58,7 +56,6 @@ struct List {
     action: Option<String>,
     trigger: Option<String>,
     status: Option<String>,
-    prefix: Option<String>,
 }
 
 impl List {
@@ -136,7 +133,7 @@ async fn sensor(State(shared): State<Shared>, Path(reference): Path<String>) -> 
     Ok(Json(found).into_response())
 }
 
-async fn ask(shared: &Shared, question: Question) -> Result<Value, Fault> {
+pub(super) async fn ask(shared: &Shared, question: Question) -> Result<Value, Fault> {
     let (to, answer) = oneshot::channel();
     let leaving = || {
         let why = "petrel is stopping".to_owned();
@@ -218,71 +215,6 @@ fn identified(found: Option<Value>, kind: &str, id: &str) -> Answer {
         Some(one) => Ok(Json(one).into_response()),
         None => {
             let why = format!("Resource with a reference or id \"{id}\" not found: no {kind}");
-            Err(Fault(StatusCode::NOT_FOUND, why))
-        }
-    }
-}
-
-async fn keys(State(shared): State<Shared>, Query(list): Query<List>) -> Answer {
-    let prefix = list.prefix.clone().unwrap_or_default();
-    let all = ask(&shared, Question::Core(Ask::KvList { prefix })).await?;
-    let items = all.as_array().cloned().unwrap_or_default();
-    let rows = items
-        .into_iter()
-        .map(|item| kv_item(&item["key"], &item["value"], &item["expires"]));
-    Ok(cut(rows.collect(), &list))
-}
-
-fn kv_item(name: &Value, value: &Value, expires: &Value) -> Value {
-    json!({
-        "name": name,
-        "value": value,
-        "scope": "st2kv.system",
-        "secret": false,
-        "encrypted": false,
-        "expire_timestamp": expires,
-        "uid": format!("key_value_pair:st2kv.system:{}", name.as_str().unwrap_or_default()),
-    })
-}
-
-async fn key(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let key = name.clone();
-    match ask(&shared, Question::Core(Ask::KvGet { key })).await? {
-        Value::Null => {
-            let why = format!("Unable to find a key-value pair with name \"{name}\"");
-            Err(Fault(StatusCode::NOT_FOUND, why))
-        }
-        value => Ok(Json(kv_item(&json!(name), &value, &Value::Null)).into_response()),
-    }
-}
-
-/// The body of a write.
-#[derive(Debug, Deserialize)]
-struct KvBody {
-    value: String,
-    ttl: Option<u64>,
-}
-
-async fn set_key(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Json(body): Json<KvBody>,
-) -> Answer {
-    let question = Ask::KvSet {
-        key: name.clone(),
-        value: body.value.clone(),
-        ttl: body.ttl,
-    };
-    ask(&shared, Question::Core(question)).await?;
-    Ok(Json(kv_item(&json!(name), &json!(body.value), &Value::Null)).into_response())
-}
-
-async fn delete_key(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let key = name.clone();
-    match ask(&shared, Question::Core(Ask::KvDelete { key })).await? {
-        Value::Bool(true) => Ok(StatusCode::NO_CONTENT.into_response()),
-        _ => {
-            let why = format!("Unable to find a key-value pair with name \"{name}\"");
             Err(Fault(StatusCode::NOT_FOUND, why))
         }
     }

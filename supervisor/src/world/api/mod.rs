@@ -5,6 +5,7 @@
 //! is asked of the loop; the journal is read on a connection of its own, off the main thread.
 
 mod handlers;
+mod keys;
 mod server;
 
 use std::path::PathBuf;

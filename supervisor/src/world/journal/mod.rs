@@ -2,6 +2,7 @@
 //!
 //! What has no row here has not happened. The journal never interprets what it stores.
 
+mod migrate;
 pub mod query;
 pub mod start;
 #[cfg(test)]
@@ -16,8 +17,8 @@ use rusqlite::{Connection, OpenFlags};
 /// The file in the data folder.
 pub const FILE: &str = "journal.db";
 
-/// Versions of the file that this program reads.
-const VERSION: &str = "1";
+/// The version of the file; [`migrate`] brings earlier ones up to it.
+const VERSION: &str = "2";
 
 /// A connection that may write; creates the file.
 ///
@@ -28,6 +29,9 @@ pub fn open(data: &Path) -> anyhow::Result<Connection> {
     db.busy_timeout(Duration::from_secs(10))?;
     db.pragma_update(None, "journal_mode", "wal")?;
     db.pragma_update(None, "synchronous", "full")?;
+    if migrate::version(&db)?.as_deref() == Some("1") {
+        migrate::from_1(&db)?;
+    }
     db.execute_batch(include_str!("schema.sql"))?;
     let known = "INSERT INTO meta VALUES ('version', ?1) ON CONFLICT DO NOTHING";
     db.execute(known, [VERSION])?;

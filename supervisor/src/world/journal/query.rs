@@ -56,6 +56,7 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow {
         seq: row.get::<_, i64>("seq")? as u64,
         trigger: row.get("trigger")?,
+        trigger_ref: row.get("trigger_ref")?,
         sensor: row.get("sensor")?,
         received: Wall(row.get("received")?),
         time: row.get("time")?,

@@ -1,4 +1,4 @@
--- The journal, version 1. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
+-- The journal, version 2. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
 
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
@@ -20,8 +20,12 @@ CREATE TABLE IF NOT EXISTS events (
     trace_tag TEXT,
     payload   TEXT NOT NULL,
     verdict   TEXT NOT NULL,
-    rule_set  TEXT NOT NULL
+    rule_set  TEXT NOT NULL,
+    -- Of the trigger, where it is a type with parameters.
+    trigger_ref TEXT
 ) STRICT;
+-- Events on which a rule failed: the failed enforcements.
+CREATE INDEX IF NOT EXISTS events_failed ON events (seq) WHERE instr(verdict, '"f":') > 0;
 
 -- Idempotency keys within their window: who came first.
 CREATE TABLE IF NOT EXISTS seen (
@@ -53,10 +57,20 @@ CREATE TABLE IF NOT EXISTS executions (
 CREATE INDEX IF NOT EXISTS executions_open ON executions (status, seq)
     WHERE status IN ('requested', 'running');
 
+-- `secret`: the value is ciphertext.
 CREATE TABLE IF NOT EXISTS datastore (
-    key     TEXT PRIMARY KEY,
+    scope   TEXT NOT NULL,
+    name    TEXT NOT NULL,
     value   TEXT NOT NULL,
-    expires INTEGER
+    expires INTEGER,
+    secret  INTEGER NOT NULL,
+    PRIMARY KEY (scope, name)
+) STRICT, WITHOUT ROWID;
+
+-- Up to when a timer's moments are settled: fired, or passed over.
+CREATE TABLE IF NOT EXISTS timers (
+    ref     TEXT PRIMARY KEY,
+    settled INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- What is kept of a sensor: JSON.

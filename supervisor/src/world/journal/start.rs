@@ -1,12 +1,14 @@
 //! What the journal knows when the supervisor starts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
 use super::query::execution_from_row;
 use crate::core::clock::Wall;
+use crate::core::datastore::Key;
 use crate::core::record::{Execution, KvItem, SensorMemory};
+use crate::rules::store::Owner;
 
 /// An execution that was running, and the boot of the machine in which it was claimed.
 #[derive(Debug)]
@@ -23,7 +25,9 @@ pub struct Found {
     /// Sensors, by reference.
     pub memories: HashMap<String, SensorMemory>,
     /// The datastore.
-    pub kv: BTreeMap<String, KvItem>,
+    pub kv: Vec<(Key, KvItem)>,
+    /// Timers, by reference: up to when they are settled.
+    pub timers: HashMap<String, Wall>,
     /// Highest number of an event.
     pub last_event: u64,
     /// Highest number of an execution.
@@ -41,6 +45,7 @@ pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
     Ok(Found {
         memories: memories(db)?,
         kv: kv(db)?,
+        timers: timers(db)?,
         last_event: highest(db, "SELECT max(seq) FROM events")?,
         last_execution: highest(db, "SELECT max(seq) FROM executions")?,
         running: running(db)?,
@@ -73,15 +78,27 @@ fn memories(db: &Connection) -> rusqlite::Result<HashMap<String, SensorMemory>> 
     rows.collect()
 }
 
-fn kv(db: &Connection) -> rusqlite::Result<BTreeMap<String, KvItem>> {
-    let mut statement = db.prepare("SELECT key, value, expires FROM datastore")?;
+fn kv(db: &Connection) -> rusqlite::Result<Vec<(Key, KvItem)>> {
+    let mut statement = db.prepare("SELECT scope, name, value, expires, secret FROM datastore")?;
     let rows = statement.query_map([], |row| {
-        let item = KvItem {
-            value: row.get(1)?,
-            expires: row.get::<_, Option<i64>>(2)?.map(Wall),
+        let (scope, name): (String, String) = (row.get(0)?, row.get(1)?);
+        let owner = match scope.as_str() {
+            "st2kv.user" => Owner::User,
+            _ => Owner::System,
         };
-        Ok((row.get(0)?, item))
+        let item = KvItem {
+            value: row.get(2)?,
+            expires: row.get::<_, Option<i64>>(3)?.map(Wall),
+            secret: row.get(4)?,
+        };
+        Ok((Key::new(owner, &name), item))
     })?;
+    rows.collect()
+}
+
+fn timers(db: &Connection) -> rusqlite::Result<HashMap<String, Wall>> {
+    let mut statement = db.prepare("SELECT ref, settled FROM timers")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, Wall(row.get(1)?))))?;
     rows.collect()
 }
 

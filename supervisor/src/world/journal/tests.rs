@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::writer::{Journal, Order};
 use super::{open, query, start, writer};
 use crate::core::clock::Wall;
+use crate::core::datastore::Key;
 use crate::core::input::Input;
 use crate::core::record::{Batch, Event, Execution, ExecutionChange, Outcome, Status};
 
@@ -17,6 +18,7 @@ fn event(seq: u64, key: Option<&str>, received: i64) -> Event {
     Event {
         seq,
         trigger: "p.t".into(),
+        trigger_ref: None,
         sensor: "p.S".into(),
         received: Wall(received),
         time: None,
@@ -162,4 +164,33 @@ fn a_final_status_is_never_left_and_a_new_start_finds_what_was_running() {
     assert_eq!((found.last_event, found.last_execution), (2, 2));
     let row = query::execution(&db, 1).expect("a query").expect("a row");
     assert_eq!(row.status, Status::Succeeded);
+}
+
+#[test]
+fn a_journal_of_version_1_is_brought_up_to_date_and_keeps_what_it_has() {
+    let data = TempDir::new().expect("a folder");
+    let old = rusqlite::Connection::open(data.path().join(super::FILE)).expect("a file");
+    old.execute_batch(
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+         INSERT INTO meta VALUES ('version', '1');
+         CREATE TABLE events (seq INTEGER PRIMARY KEY, trigger TEXT NOT NULL, sensor TEXT NOT NULL,
+             received INTEGER NOT NULL, time TEXT, trace_tag TEXT, payload TEXT NOT NULL,
+             verdict TEXT NOT NULL, rule_set TEXT NOT NULL) STRICT;
+         INSERT INTO events VALUES (7, 'p.t', 'p.S', 5, NULL, NULL, '{}', '{}', 'x');
+         CREATE TABLE datastore (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER)
+             STRICT, WITHOUT ROWID;
+         INSERT INTO datastore VALUES ('p.S:k', 'v', NULL);",
+    )
+    .expect("the tables of version 1");
+    drop(old);
+    for _ in 0..2 {
+        let db = open(data.path()).expect("it is read");
+        let found = start::read(&db, Wall(0)).expect("it is read");
+        assert_eq!(found.last_event, 7);
+        assert_eq!(found.kv[0].0, Key::system("p.S:k"));
+        let row = query::event(&db, 7)
+            .expect("it is read")
+            .expect("it is there");
+        assert_eq!((row.trigger.as_str(), row.trigger_ref), ("p.t", None));
+    }
 }

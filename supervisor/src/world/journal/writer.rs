@@ -188,6 +188,16 @@ fn write(
     for kv in &batch.kv {
         write_kv(db, kv)?;
     }
+    for (reference, settled) in &batch.timers {
+        match settled {
+            Some(at) => db
+                .prepare_cached("INSERT OR REPLACE INTO timers VALUES (?1, ?2)")?
+                .execute(params![reference, at.0])?,
+            None => db
+                .prepare_cached("DELETE FROM timers WHERE ref = ?1")?
+                .execute([reference])?,
+        };
+    }
     for (reference, memory) in &batch.sensors {
         let text = serde_json::to_string(memory).unwrap_or_default();
         db.prepare_cached("INSERT OR REPLACE INTO sensors VALUES (?1, ?2)")?
@@ -231,7 +241,7 @@ fn first_of(db: &Transaction<'_>, event: &Event) -> rusqlite::Result<Option<Stri
 }
 
 fn insert_event(db: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+    db.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
         .execute(params![
             event.seq as i64,
             event.trigger,
@@ -242,6 +252,7 @@ fn insert_event(db: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
             event.payload,
             event.verdict,
             &*event.rule_set,
+            event.trigger_ref,
         ])?;
     Ok(())
 }
@@ -310,13 +321,20 @@ fn change_execution(
 }
 
 fn write_kv(db: &Transaction<'_>, kv: &KvWrite) -> rusqlite::Result<()> {
+    let (scope, name) = (kv.key.scope(), kv.key.name());
     match &kv.item {
         Some(item) => db
-            .prepare_cached("INSERT OR REPLACE INTO datastore VALUES (?1, ?2, ?3)")?
-            .execute(params![kv.key, item.value, item.expires.map(|at| at.0)])?,
+            .prepare_cached("INSERT OR REPLACE INTO datastore VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                scope,
+                name,
+                item.value,
+                item.expires.map(|at| at.0),
+                item.secret
+            ])?,
         None => db
-            .prepare_cached("DELETE FROM datastore WHERE key = ?1")?
-            .execute([&kv.key])?,
+            .prepare_cached("DELETE FROM datastore WHERE scope = ?1 AND name = ?2")?
+            .execute([scope, name])?,
     };
     Ok(())
 }

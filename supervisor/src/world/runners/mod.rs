@@ -29,6 +29,8 @@ pub struct Place {
     pub socket: PathBuf,
     /// The data folder.
     pub data: PathBuf,
+    /// A private folder in memory.
+    pub memory: PathBuf,
     /// Folders of packs.
     pub packs: Vec<PathBuf>,
 }

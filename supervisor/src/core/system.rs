@@ -1,0 +1,185 @@
+//! Accepting events: what sensors said, and what Petrel itself tells (`core.st2.*`).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::clock::Wall;
+use super::intake::JudgedEvent;
+use super::notice::{Level, Notice};
+use super::record::{self, Execution, Exit, Outcome};
+use super::sensor::SensorIx;
+use super::step::{AcceptedEvent, After, Core};
+use crate::catalog::Action;
+use crate::rules::{Judgement, Trigger};
+
+/// Longest payload in the stream, characters.
+const PAYLOAD_SHOWN: usize = 160;
+
+impl Core {
+    /// An event of Petrel itself. Without a rule that waits for it there is nothing to tell, and
+    /// nothing is kept: StackStorm stores one for every write of the datastore.
+    pub(super) fn emit(&mut self, trigger: &str, payload: impl FnOnce() -> Value) {
+        if self.rules.waits_for(trigger) {
+            let trigger = Trigger::new(trigger, Map::new());
+            self.tell_rules(&trigger, None, &payload());
+        }
+    }
+
+    /// Gives an event of Petrel itself to the rules that wait for it.
+    pub(super) fn tell_rules(&mut self, trigger: &Trigger, tag: Option<String>, payload: &Value) {
+        let judgement = self.judgement(&trigger.reference, payload);
+        let kind = &trigger.trigger_type;
+        let judged = JudgedEvent {
+            reply: None,
+            trigger: kind.clone(),
+            trigger_ref: Some(trigger.reference.clone()).filter(|one| one != kind),
+            payload: payload.to_string(),
+            key: None,
+            time: None,
+            trace_tag: tag,
+            state: None,
+            verdict: judgement.verdict().to_string(),
+            judgement,
+            rule_set: self.rules.hash().into(),
+            store_version: self.store.version(),
+        };
+        self.accept("", None, judged);
+    }
+
+    /// `core.st2.generic.actiontrigger`: an execution is over.
+    pub(super) fn tell_of_end(&mut self, execution: &Execution, outcome: &Outcome) {
+        let action = self.catalog.actions.get(&execution.action).cloned();
+        self.emit("core.st2.generic.actiontrigger", || {
+            let masked = action
+                .as_ref()
+                .map(|one| masked(one, &execution.parameters));
+            json!({
+                "execution_id": execution.id(),
+                "status": outcome.status.word(),
+                "start_timestamp": outcome.started.or(execution.started).map(Wall::rfc3339),
+                "action_name": execution.action,
+                "action_ref": execution.action,
+                "runner_ref": action.as_ref().map(|one| &one.runner_type),
+                "parameters": masked,
+                "result": outcome.result,
+            })
+        });
+    }
+
+    /// `core.st2.sensor.process_spawn`; StackStorm gives the class only, which two packs may share.
+    pub(super) fn tell_of_spawn(&mut self, sensor: SensorIx, pid: u32) {
+        let (spec, at) = (Arc::clone(&self.sensors[sensor.0].spec), self.now.wall);
+        self.emit("core.st2.sensor.process_spawn", || {
+            let object = json!({
+                "id": spec.class_name,
+                "ref": spec.reference,
+                "timestamp": at.seconds(),
+                "pid": pid,
+                "cmd": spec.file_path,
+            });
+            with_object(object)
+        });
+    }
+
+    /// `core.st2.sensor.process_exit`, also for a stop that was asked for.
+    pub(super) fn tell_of_exit(&mut self, sensor: SensorIx, exit: Exit, pid: Option<u32>) {
+        let (spec, at) = (Arc::clone(&self.sensors[sensor.0].spec), self.now.wall);
+        self.emit("core.st2.sensor.process_exit", || {
+            let object = json!({
+                "id": spec.class_name,
+                "ref": spec.reference,
+                "timestamp": at.seconds(),
+                "pid": pid,
+                "exit_code": exit.code.or(exit.signal.map(|signal| -signal)),
+                "signal": exit.signal,
+            });
+            with_object(object)
+        });
+    }
+
+    /// What the rules say of an event that happens now.
+    pub(super) fn judgement(&self, trigger: &str, payload: &Value) -> Judgement {
+        let now = jiff::Timestamp::from_microsecond(self.now.wall.0).ok();
+        let store = self.store.view().at(self.now.wall);
+        self.rules.judge(trigger, payload, now, &store)
+    }
+
+    /// Takes a judged event into the batch, with the executions that it causes.
+    pub(super) fn accept(
+        &mut self,
+        sensor: &str,
+        from: Option<(SensorIx, u64)>,
+        judged: JudgedEvent,
+    ) {
+        self.last_event += 1;
+        let event = record::Event {
+            seq: self.last_event,
+            trigger: judged.trigger,
+            trigger_ref: judged.trigger_ref,
+            sensor: sensor.to_owned(),
+            received: self.now.wall,
+            time: judged.time,
+            trace_tag: judged.trace_tag,
+            key: judged.key,
+            payload: judged.payload,
+            verdict: judged.verdict,
+            rule_set: judged.rule_set,
+        };
+        let id = event.id();
+        let mut notices = notices(&event, &id, &judged.judgement);
+        // Before the claims of its executions: a duplicate's must be gone when those are done.
+        let at = self.after.len();
+        let mut executions = Vec::new();
+        for requested in judged.judgement.matched {
+            let text = format!("matched, runs {}", requested.action.reference);
+            let rule = requested.rule.reference.clone();
+            notices.push(Notice::new(Level::Info, "rule.matched", rule, text).event(&id));
+            executions.push(self.request(event.seq, requested));
+        }
+        let accepted = AcceptedEvent {
+            seq: event.seq,
+            id,
+            sensor: from,
+            reply: judged.reply,
+            executions,
+            notices,
+        };
+        self.batch.events.push(event);
+        self.after.insert(at, After::Event(Box::new(accepted)));
+    }
+}
+
+/// Parameters as they may be told, with the secret ones hidden.
+fn masked(action: &Action, parameters: &Map<String, Value>) -> Map<String, Value> {
+    let hide = |(name, value): (&String, &Value)| {
+        let schema = action.all_parameters.get(name);
+        let secret = schema.is_some_and(|schema| schema["secret"] == true);
+        let shown = if secret {
+            json!("********")
+        } else {
+            value.clone()
+        };
+        (name.clone(), shown)
+    };
+    parameters.iter().map(hide).collect()
+}
+
+/// StackStorm's schema of these payloads has one member `object`, what it sends has the others:
+/// here it is both.
+fn with_object(object: Value) -> Value {
+    let mut payload = object.clone();
+    payload["object"] = object;
+    payload
+}
+
+fn notices(event: &record::Event, id: &str, judgement: &Judgement) -> Vec<Notice> {
+    let shown: String = event.payload.chars().take(PAYLOAD_SHOWN).collect();
+    let seen = Notice::new(Level::Info, "event", &event.trigger, shown).event(id);
+    let failed = judgement.failed.iter().map(|failed| {
+        let text = format!("could not be applied: {}", failed.reason);
+        let rule = &failed.rule.reference;
+        Notice::new(Level::Warning, "rule.failed", rule, text).event(id)
+    });
+    std::iter::once(seen).chain(failed).collect()
+}

@@ -1,0 +1,182 @@
+//! `/v1/keys`: the datastore.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::handlers::{Answer, Fault, ask};
+use super::{Question, Shared};
+use crate::core::datastore::{Key, USER};
+use crate::core::input::Ask;
+use crate::core::kv::{KvAsk, Put, Secrecy};
+use crate::rules::store::Owner;
+
+pub(super) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/v1/keys", get(list).post(load))
+        .route("/v1/keys/{*name}", get(one).put(set).delete(delete))
+}
+
+/// Parameters of every path.
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
+    scope: Option<String>,
+    user: Option<String>,
+    #[serde(default)]
+    decrypt: bool,
+    prefix: Option<String>,
+    limit: Option<i64>,
+    offset: Option<usize>,
+}
+
+/// The body of a write.
+#[derive(Debug, Deserialize)]
+struct Item {
+    name: Option<String>,
+    value: String,
+    scope: Option<String>,
+    user: Option<String>,
+    ttl: Option<u64>,
+    /// To be encrypted.
+    #[serde(default)]
+    secret: bool,
+    /// It is ciphertext already.
+    #[serde(default)]
+    encrypted: bool,
+}
+
+/// Whose keys a word names; none for those of all.
+fn owner(scope: Option<&str>) -> Result<Option<Owner>, Fault> {
+    match scope {
+        None | Some("system" | "st2kv.system") => Ok(Some(Owner::System)),
+        Some("user" | "st2kv.user") => Ok(Some(Owner::User)),
+        Some("all") => Ok(None),
+        Some(other) => Err(Fault(
+            StatusCode::BAD_REQUEST,
+            format!("scope \"{other}\" is not one of system, user, all"),
+        )),
+    }
+}
+
+fn key(scope: Option<&str>, user: Option<&str>, name: &str) -> Result<Key, Fault> {
+    match owner(scope)? {
+        Some(Owner::User) => Ok(Key::user(user.unwrap_or(USER), name)),
+        Some(Owner::System) => Ok(Key::system(name)),
+        None => Err(Fault(
+            StatusCode::BAD_REQUEST,
+            "one item is of the scope system or user, not of all".into(),
+        )),
+    }
+}
+
+fn put(item: Item, name: &str, asked: &Asked) -> Result<Put, Fault> {
+    let scope = item.scope.as_deref().or(asked.scope.as_deref());
+    let user = item.user.as_deref().or(asked.user.as_deref());
+    Ok(Put {
+        key: key(scope, user, name)?,
+        value: item.value,
+        ttl: item.ttl.filter(|ttl| *ttl > 0),
+        secrecy: match (item.encrypted, item.secret) {
+            (true, _) => Secrecy::Encrypted,
+            (false, true) => Secrecy::Encrypt,
+            (false, false) => Secrecy::Plain,
+        },
+    })
+}
+
+async fn kv(shared: &Shared, question: KvAsk) -> Result<Value, Fault> {
+    let answer = ask(shared, Question::Core(Ask::Kv(question))).await;
+    answer.map_err(|Fault(_, why)| Fault(StatusCode::BAD_REQUEST, why))
+}
+
+fn not_found(name: &str) -> Fault {
+    let why = format!("Unable to find a key-value pair with name \"{name}\"");
+    Fault(StatusCode::NOT_FOUND, why)
+}
+
+async fn list(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Answer {
+    let owner = owner(asked.scope.as_deref())?;
+    let prefix = asked.prefix.clone().unwrap_or_default();
+    let prefix = match (owner, &asked.user) {
+        (Some(Owner::User), user) => {
+            format!("{}:{prefix}", user.as_deref().unwrap_or(USER))
+        }
+        _ => prefix,
+    };
+    let question = KvAsk::List {
+        owner,
+        prefix,
+        decrypt: asked.decrypt,
+    };
+    let items = kv(&shared, question).await?;
+    Ok(cut(items.as_array().cloned().unwrap_or_default(), &asked))
+}
+
+/// A page, with StackStorm's header that tells how many there are.
+fn cut(items: Vec<Value>, asked: &Asked) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-total-count", HeaderValue::from(items.len()));
+    let limit = asked.limit.and_then(|limit| usize::try_from(limit).ok());
+    let items = items.into_iter().skip(asked.offset.unwrap_or(0));
+    let items: Vec<Value> = items.take(limit.unwrap_or(usize::MAX)).collect();
+    (headers, Json(Value::Array(items))).into_response()
+}
+
+async fn one(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let key = key(asked.scope.as_deref(), asked.user.as_deref(), &name)?;
+    let decrypt = asked.decrypt;
+    match kv(&shared, KvAsk::Get { key, decrypt }).await? {
+        Value::Null => Err(not_found(&name)),
+        item => Ok(Json(item).into_response()),
+    }
+}
+
+async fn set(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    Json(item): Json<Item>,
+) -> Answer {
+    let puts = vec![put(item, &name, &asked)?];
+    let written = kv(&shared, KvAsk::Set(puts)).await?;
+    Ok(Json(written[0].clone()).into_response())
+}
+
+/// Ours: writes all of a list or nothing.
+async fn load(
+    State(shared): State<Shared>,
+    Query(asked): Query<Asked>,
+    Json(items): Json<Vec<Item>>,
+) -> Answer {
+    let mut puts = Vec::new();
+    for mut item in items {
+        let name = item
+            .name
+            .take()
+            .ok_or_else(|| Fault(StatusCode::BAD_REQUEST, "an item has no \"name\"".into()))?;
+        puts.push(put(item, &name, &asked)?);
+    }
+    let written = kv(&shared, KvAsk::Set(puts)).await?;
+    Ok(Json(written).into_response())
+}
+
+async fn delete(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let key = key(asked.scope.as_deref(), asked.user.as_deref(), &name)?;
+    let gone = kv(&shared, KvAsk::Delete(vec![key])).await?;
+    match gone == json!(1) {
+        true => Ok(StatusCode::NO_CONTENT.into_response()),
+        false => Err(not_found(&name)),
+    }
+}
