@@ -31,8 +31,8 @@ pub struct Settings {
 pub struct SensorSettings {
     /// The glob as written.
     pub glob: String,
-    /// `enabled`, when written.
-    pub enabled: Option<bool>,
+    /// `enabled` and where it stands, when written.
+    pub enabled: Option<(bool, String)>,
     /// The knobs.
     pub written: Written,
     matcher: GlobMatcher,
@@ -122,7 +122,8 @@ fn sensor(key: &Node, value: &Node, fields: &mut Fields<'_, '_>) -> Option<Senso
         && inner.get("enabled").is_some()
     {
         let flag = inner.flag("enabled", true);
-        enabled = (!inner.faulty).then_some(flag);
+        let line = inner.span_of("enabled").start.line;
+        enabled = (!inner.faulty).then(|| (flag, format!("{}:{line}", inner.file.shown)));
         fields.out.append(inner.out);
     }
     Some(SensorSettings {
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(settings.actions.parallel, 8);
         assert_eq!(settings.python, Some("/usr/bin/python3".into()));
         let aws = &settings.sensors[0];
-        assert_eq!(aws.enabled, Some(false));
+        assert!(matches!(&aws.enabled, Some((false, place)) if place.starts_with("petrel.yaml:")));
         assert!(aws.matches("aws.SQSSensor") && !aws.matches("linux.File"));
     }
 

@@ -30,7 +30,7 @@ const OUTSIDE: [&str; 12] = [
 ];
 
 /// What the floors above `core` may name of it where they only show things.
-const SHOWN: [&str; 6] = ["view", "ids", "input", "record", "clock", "datastore"];
+const SHOWN: [&str; 6] = ["view", "ids", "input", "record", "clock", "kv"];
 
 fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,8 +8,10 @@ use super::action_file::{self, Read};
 use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use super::knobs::{self, Written};
 use super::model::{Catalog, Rule, Sensor, TriggerType};
+use super::overrides::Overrides;
 use super::sensor_file::{self, SensorFile, TriggerTypes};
 use super::sources::{PackSource, SourceFile, Sources};
+use super::trigger_parameters::Checks;
 use super::{manifest, rule_file, system};
 use crate::config::Settings;
 
@@ -33,6 +35,8 @@ impl Built {
 pub fn build(sources: &Sources, settings: &Settings) -> Built {
     let mut builder = Builder {
         settings,
+        overrides: Overrides::default(),
+        rule_files: BTreeMap::new(),
         built: Built::default(),
         listed: Vec::new(),
     };
@@ -46,6 +50,7 @@ pub fn build(sources: &Sources, settings: &Settings) -> Built {
         builder.pack(source, sources);
     }
     builder.check_listed();
+    builder.check_trigger_parameters();
     builder.built
 }
 
@@ -60,17 +65,21 @@ pub fn check_schemas(catalog: &Catalog) -> Vec<Diagnostic> {
 
 struct Builder<'a> {
     settings: &'a Settings,
+    /// Of the pack that is being read.
+    overrides: Overrides,
+    /// The file of every rule, for what can be checked only when all is read.
+    rule_files: BTreeMap<String, &'a SourceFile>,
     built: Built,
     /// Trigger types that sensors name without describing them, to be found when all is read.
     listed: Vec<(String, Diagnostic)>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     fn out(&mut self) -> &mut Vec<Diagnostic> {
         &mut self.built.diagnostics
     }
 
-    fn pack(&mut self, source: &PackSource, sources: &Sources) {
+    fn pack(&mut self, source: &'a PackSource, sources: &Sources) {
         let Some(pack) = manifest::pack(source, sources, self.out()) else {
             return;
         };
@@ -84,6 +93,7 @@ impl Builder<'_> {
             return self.out().push(found);
         }
         let name = pack.name.clone();
+        self.overrides = Overrides::read(&name, &source.overrides, self.out());
         self.built
             .catalog
             .packs
@@ -100,6 +110,31 @@ impl Builder<'_> {
         for file in &source.rules {
             self.rule(&name, file);
         }
+        self.strangers(&name);
+    }
+
+    /// Tells of overrides for what the pack does not have.
+    fn strangers(&mut self, pack: &str) {
+        let catalog = &self.built.catalog;
+        let rules = catalog.rules.values().filter(|one| one.pack == pack);
+        let sensors = catalog.sensors.values().filter(|one| one.pack == pack);
+        let actions = catalog.actions.values().filter(|one| one.pack == pack);
+        let left_out = catalog.left_out.keys();
+        let left_out = left_out.filter_map(|name| name.strip_prefix(pack)?.strip_prefix('.'));
+        let actions = actions.map(|one| one.name.as_str()).chain(left_out);
+        let known: [(&str, Vec<&str>); 3] = [
+            ("rules", rules.map(|one| one.name.as_str()).collect()),
+            (
+                "sensors",
+                sensors.map(|one| one.class_name.as_str()).collect(),
+            ),
+            ("actions", actions.collect()),
+        ];
+        let each = known.iter();
+        let told: Vec<_> = each
+            .flat_map(|(kind, names)| self.overrides.strangers(kind, names))
+            .collect();
+        self.built.diagnostics.extend(told);
     }
 
     fn trigger(&mut self, pack: &str, file: &SourceFile) {
@@ -191,15 +226,21 @@ impl Builder<'_> {
         let mut layers: Vec<&Written> = vec![&self.settings.defaults, &read.written];
         layers.extend(above.iter().map(|one| &one.written));
         let (policy, policy_sources, warnings) = knobs::resolve(&layers);
-        let enabled = above.iter().rev().find_map(|one| one.enabled);
+        let mut above = above.iter().rev();
+        let (enabled, enabled_source) = above
+            .find_map(|one| one.enabled.clone())
+            .or_else(|| overridden(&self.overrides, "sensors", &read.class_name.0))
+            .map_or((read.enabled, None), |(enabled, place)| {
+                (enabled, Some(place))
+            });
         self.built.diagnostics.extend(warnings);
         Sensor {
             reference,
             pack: pack.to_owned(),
             class_name: read.class_name.0,
             description: read.description,
-            enabled: enabled.unwrap_or(read.enabled),
-            enabled_source: None,
+            enabled,
+            enabled_source,
             file_path: read.file_path,
             poll_interval: read.poll_interval,
             trigger_types: references.into_iter().map(|(name, _)| name).collect(),
@@ -213,7 +254,13 @@ impl Builder<'_> {
     fn action(&mut self, source: &PackSource, pack: &str, file: &SourceFile) {
         self.out().extend(file.diagnostics.iter().cloned());
         let action = match action_file::action(source, pack, file, self.out()) {
-            Read::Action(action) => action,
+            Read::Action(mut action) => {
+                if let Some((enabled, place)) = overridden(&self.overrides, "actions", &action.name)
+                {
+                    (action.enabled, action.enabled_source) = (enabled, Some(place));
+                }
+                action
+            }
             Read::LeftOut(Some(name), why) => {
                 let left_out = &mut self.built.catalog.left_out;
                 left_out.insert(format!("{pack}.{name}"), why);
@@ -229,17 +276,42 @@ impl Builder<'_> {
         actions.insert(action.reference.clone(), Arc::new(*action));
     }
 
-    fn rule(&mut self, pack: &str, file: &SourceFile) {
+    fn rule(&mut self, pack: &str, file: &'a SourceFile) {
         self.out().extend(file.diagnostics.iter().cloned());
-        let Some((rule, _)) = rule_file::rule(pack, file, self.out()) else {
+        let Some((mut rule, _)) = rule_file::rule(pack, file, self.out()) else {
             return;
         };
+        if let Some((enabled, place)) = overridden(&self.overrides, "rules", &rule.name) {
+            (rule.enabled, rule.enabled_source) = (enabled, Some(place));
+        }
         if let Some(first) = self.built.catalog.rules.get(&rule.reference) {
             let found = twice("rule", &rule.reference, &first.metadata_file, file);
             return self.out().push(found);
         }
         let rules: &mut BTreeMap<String, Arc<Rule>> = &mut self.built.catalog.rules;
+        self.rule_files.insert(rule.reference.clone(), file);
         rules.insert(rule.reference.clone(), Arc::new(rule));
+    }
+
+    /// Leaves out the rules whose trigger does not take the parameters that they give.
+    fn check_trigger_parameters(&mut self) {
+        let Catalog {
+            rules,
+            trigger_types,
+            ..
+        } = &mut self.built.catalog;
+        let (files, mut checks) = (&self.rule_files, Checks::default());
+        let out = &mut self.built.diagnostics;
+        rules.retain(|reference, rule| {
+            let kind = trigger_types.get(&rule.trigger_type);
+            let Some((kind, file)) = kind.zip(files.get(reference)) else {
+                return true;
+            };
+            let faults = checks.faults(rule, kind, file);
+            let fits = faults.is_empty();
+            out.extend(faults);
+            fits
+        });
     }
 
     fn check_listed(&mut self) {
@@ -257,6 +329,11 @@ impl Builder<'_> {
     }
 }
 
+fn overridden(overrides: &Overrides, kind: &str, name: &str) -> Option<(bool, String)> {
+    let (enabled, place) = overrides.enabled(kind, name)?;
+    Some((enabled, place.to_owned()))
+}
+
 fn twice(what: &str, reference: &str, first: &str, file: &SourceFile) -> Diagnostic {
     let span = file
         .document
@@ -266,202 +343,4 @@ fn twice(what: &str, reference: &str, first: &str, file: &SourceFile) -> Diagnos
     let message =
         format!("{what} \"{reference}\" is already there from {first}: this one is left out");
     Diagnostic::error(file, span, message).help("give one of them another name")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::sources::testing::{pack, sources};
-    use serde_json::json;
-
-    const SENSOR: &str = "class_name: A\nentry_point: a.py\npoll_interval: 5\nrestart: {initial_delay: 2s}\ntrigger_types:\n  - name: t\n    payload_schema: {type: object}\n";
-    const ACTION: &str =
-        "name: act\nrunner_type: run-local\nparameters: {cmd: {default: 'true'}}\n";
-    const RULE: &str = "name: r\nenabled: true\ntrigger: {type: p.t}\naction: {ref: p.act}\n";
-
-    fn built(files: &[(&str, &str)], settings: &str) -> Built {
-        let (settings, faults) = Settings::parse(settings, "petrel.yaml");
-        assert!(faults.is_empty(), "{faults:?}");
-        build(&sources(vec![pack("p", files)]), &settings)
-    }
-
-    fn whole(extra: &[(&'static str, &'static str)]) -> Built {
-        let mut files = vec![
-            ("sensors/a.yaml", SENSOR),
-            ("sensors/a.py", ""),
-            ("actions/act.yaml", ACTION),
-            ("rules/r.yaml", RULE),
-        ];
-        files.extend(extra);
-        built(&files, "")
-    }
-
-    #[test]
-    fn a_faultless_pack_is_whole() {
-        let built = whole(&[]);
-        assert!(built.diagnostics.is_empty(), "{:?}", built.diagnostics);
-        let catalog = built.catalog;
-        assert_eq!(catalog.sensors["p.A"].trigger_types, ["p.t"]);
-        assert_eq!(
-            catalog.actions["p.act"].all_parameters["timeout"]["default"],
-            60
-        );
-        assert_eq!(catalog.rules["p.r"].trigger_type, "p.t");
-    }
-
-    #[test]
-    fn a_faulty_file_leaves_out_only_itself() {
-        for (path, text, says) in [
-            ("rules/x.yaml", "a: b: c", "colon"),
-            (
-                "rules/x.yaml",
-                "enabled: true\ntrigger: {type: p.t}\naction: {ref: p.act}",
-                "no \"name\"",
-            ),
-            (
-                "rules/x.yaml",
-                "name: x\ntrigger: p.t\naction: {ref: p.act}",
-                "must be a map",
-            ),
-            (
-                "rules/x.yaml",
-                "name: x\npack: q\ntrigger: {type: p.t}\naction: {ref: p.act}",
-                "says it is in",
-            ),
-            (
-                "sensors/x.yaml",
-                "class_name: X\nentry_point: b.py",
-                "does not exist",
-            ),
-            (
-                "sensors/x.yaml",
-                "class_name: A\nentry_point: a.py",
-                "already there",
-            ),
-            ("sensors/x.yaml", "entry_point: a.py", "no \"class_name\""),
-            (
-                "actions/x.yaml",
-                "name: x\nrunner_type: run-pyton",
-                "unknown runner",
-            ),
-            (
-                "actions/x.yaml",
-                "name: x\nrunner_type: python-script",
-                "no \"entry_point\"",
-            ),
-            ("triggers/x.yaml", "description: x", "no \"name\""),
-        ] {
-            let built = whole(&[(path, text)]);
-            let told: Vec<_> = built.diagnostics.iter().filter(|d| d.is_error()).collect();
-            assert_eq!(told.len(), 1, "{text}: {told:?}");
-            assert!(told[0].message.contains(says), "{text}: {told:?}");
-            assert!(
-                told[0].file.ends_with(path) && told[0].place.line > 0,
-                "{told:?}"
-            );
-            let catalog = &built.catalog;
-            assert_eq!(
-                (
-                    catalog.sensors.len(),
-                    catalog.actions.len(),
-                    catalog.rules.len()
-                ),
-                (1, 1, 1)
-            );
-        }
-    }
-
-    #[test]
-    fn unknown_keys_and_runners_of_other_versions_are_warnings() {
-        let built = whole(&[
-            (
-                "rules/x.yaml",
-                "name: x\nenabeld: true\ntrigger: {type: p.t}\naction: {ref: p.act}",
-            ),
-            (
-                "actions/x.yaml",
-                "name: x\nrunner_type: orquesta\nentry_point: x.yaml",
-            ),
-        ]);
-        assert!(!built.has_errors(), "{:?}", built.diagnostics);
-        assert_eq!(built.diagnostics.len(), 2);
-        assert!(
-            built
-                .diagnostics
-                .iter()
-                .any(|d| d.help.as_deref() == Some("did you mean \"enabled\"?"))
-        );
-        assert!(built.catalog.left_out.contains_key("p.x"));
-        assert_eq!(built.catalog.rules.len(), 2);
-    }
-
-    #[test]
-    fn a_policy_is_resolved_over_its_three_places() {
-        let files = [("sensors/a.yaml", SENSOR), ("sensors/a.py", "")];
-        let settings = "defaults: {restart: {initial_delay: 9s, jitter: 0}}\nsensors:\n  p.*: {enabled: false, stop: {grace: 3s}}\n";
-        let catalog = built(&files, settings).catalog;
-        let sensor = &catalog.sensors["p.A"];
-        assert!(!sensor.enabled);
-        assert_eq!(sensor.policy.restart.initial_delay.as_secs(), 2);
-        assert_eq!(sensor.policy.restart.jitter, 0.0);
-        assert_eq!(sensor.policy.stop.grace.as_secs(), 3);
-        assert_eq!(
-            sensor.policy_sources["restart.initial_delay"],
-            "packs/p/sensors/a.yaml:4"
-        );
-        assert_eq!(sensor.policy_sources["stop.grace"], "petrel.yaml:3");
-    }
-
-    #[test]
-    fn the_second_pack_of_a_name_is_left_out_with_a_warning() {
-        let twice = sources(vec![
-            pack("p", &[]),
-            pack("p", &[("actions/act.yaml", ACTION)]),
-        ]);
-        let built = build(&twice, &Settings::default());
-        assert!(built.catalog.actions.is_empty() && !built.has_errors());
-        assert_eq!(built.diagnostics.len(), 1);
-    }
-
-    #[test]
-    fn the_configuration_is_the_central_one_else_the_packs_own() {
-        let files = [
-            (
-                "config.schema.yaml",
-                "k: {type: string, default: x}\ntoken: {secret: true}",
-            ),
-            ("config.yaml", "log: /tmp/output\ntoken: t"),
-        ];
-        let mut read = sources(vec![pack("p", &files)]);
-        let config = |read: &Sources| build(read, &Settings::default()).catalog.packs["p"].clone();
-        let pack = config(&read);
-        assert_eq!(
-            json!(pack.config),
-            json!({"log": "/tmp/output", "token": "t", "k": "x"})
-        );
-        assert_eq!(
-            json!(pack.public_config()),
-            json!({"log": "/tmp/output", "k": "x"})
-        );
-        let central = SourceFile::new("configs/p.yaml", "p.yaml", "k: y");
-        read.configs.insert("p".into(), central);
-        assert_eq!(json!(config(&read).config), json!({"k": "y"}));
-    }
-
-    #[test]
-    fn a_pack_is_named_by_its_ref_else_its_name_else_its_folder() {
-        for (manifest, name) in [
-            ("name: My Pack\nref: mine", Some("mine")),
-            ("name: mine", Some("mine")),
-            ("name: My Pack", Some("p")),
-            ("name: p\nref: b-2", None),
-            ("", None),
-        ] {
-            let read = sources(vec![pack("p", &[("pack.yaml", manifest)])]);
-            let built = build(&read, &Settings::default());
-            let found = built.catalog.packs.keys().next().map(String::as_str);
-            assert_eq!(found, name, "{manifest}");
-            assert_eq!(built.has_errors(), name.is_none());
-        }
-    }
 }

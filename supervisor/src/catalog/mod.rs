@@ -2,11 +2,14 @@
 
 mod action_file;
 pub mod build;
+#[cfg(test)]
+mod build_tests;
 pub mod diagnostics;
 pub mod fields;
 pub mod knobs;
 mod manifest;
 pub mod model;
+mod overrides;
 pub mod pack_config;
 mod parameter;
 pub mod policy;
@@ -16,6 +19,7 @@ pub mod schema;
 mod sensor_file;
 pub mod sources;
 pub mod system;
+mod trigger_parameters;
 pub mod yaml;
 
 pub use build::{Built, build, check_schemas};

@@ -34,6 +34,8 @@ pub fn rule(pack: &str, file: &SourceFile, out: &mut Vec<Diagnostic>) -> Option<
     let mut fields = Fields::of(file.document.as_ref()?, file, "a rule", out)?;
     fields.only(KEYS, Severity::Warning, "a rule");
     own_pack(&mut fields, pack);
+    tags(&mut fields);
+    fields.map("context");
     let name = fields.required_text("name", "the rule");
     let mut rule = Rule {
         reference: String::new(),
@@ -71,6 +73,13 @@ fn kind(fields: &mut Fields<'_, '_>) -> RuleKind {
     let Some(node) = fields.get("type") else {
         return RuleKind::Standard;
     };
+    if node.as_map().is_some()
+        && let Some(mut inner) = Fields::of(node, fields.file, "\"type\"", fields.out)
+    {
+        inner.only(&["ref", "parameters"], Severity::Warning, "\"type\"");
+        inner.map("parameters");
+        fields.faulty |= inner.faulty;
+    }
     let written = node.get("ref").unwrap_or(node);
     match written.as_text() {
         Some("standard") => RuleKind::Standard,
@@ -79,6 +88,20 @@ fn kind(fields: &mut Fields<'_, '_>) -> RuleKind {
             let help = Some("write  type: {ref: standard}  or  type: {ref: backstop}".to_owned());
             fields.error(written.span, "unknown type of rule", help);
             RuleKind::Standard
+        }
+    }
+}
+
+/// What users attach to a rule; nothing here depends on it.
+fn tags(fields: &mut Fields<'_, '_>) {
+    for tag in fields
+        .list("tags")
+        .and_then(Node::as_list)
+        .unwrap_or_default()
+    {
+        if tag.as_map().is_none() {
+            let help = Some("write  {name: …, value: …}".to_owned());
+            fields.error(tag.span, "a tag must be a map", help);
         }
     }
 }
@@ -112,9 +135,24 @@ fn trigger(fields: &mut Fields<'_, '_>, rule: &mut Rule) {
         rule.trigger_type = system::current(&text).to_owned();
         rule.source.trigger = span.start;
     }
+    misspelt(&mut inner, &["type", "parameters", "missed"]);
     rule.trigger_parameters = inner.object("parameters");
     rule.missed = missed(&mut inner);
     fields.faulty |= inner.faulty;
+}
+
+/// StackStorm allows any key here, so only what looks like a known one is remarked upon.
+fn misspelt(fields: &mut Fields<'_, '_>, known: &[&str]) {
+    for (key, _) in fields.node.as_map().unwrap_or_default() {
+        let name = key.as_text().unwrap_or_default();
+        if known.contains(&name) || ["ref", "description"].contains(&name) {
+            continue;
+        }
+        if let Some(help) = did_you_mean(name, known.iter().copied()) {
+            let message = format!("\"{name}\" has no meaning in \"trigger\"");
+            fields.warn(key.span, message, Some(help));
+        }
+    }
 }
 
 /// Our own key: what becomes of firings of a timer during a downtime.
@@ -143,7 +181,8 @@ fn action(fields: &mut Fields<'_, '_>, rule: &mut Rule) {
     let Some(mut inner) = Fields::of(node, fields.file, "\"action\"", fields.out) else {
         return;
     };
-    inner.only(&["ref", "parameters"], Severity::Warning, "\"action\"");
+    let known = ["ref", "parameters", "description"];
+    inner.only(&known, Severity::Warning, "\"action\"");
     if let Some((text, span)) = inner.required_text("ref", "\"action\"") {
         rule.action = text;
         rule.source.action = span.start;

@@ -89,7 +89,7 @@ pub fn sensor(
     let class_name = fields.required_text("class_name", "the sensor");
     let file_path = entry_point(&mut fields, source);
     let description = fields.text("description");
-    let enabled = fields.flag("enabled", true);
+    let enabled = enabled(&mut fields);
     let poll_interval = poll_interval(&mut fields);
     let protocol = protocol(&mut fields);
     let list = fields.list("trigger_types");
@@ -110,6 +110,30 @@ pub fn sensor(
         })
     })();
     (sensor.filter(|_| !faulty), types)
+}
+
+/// StackStorm never checks the kind of value that a sensor has here: what Python takes for true
+/// starts it, so the text `"false"` does.
+fn enabled(fields: &mut Fields<'_, '_>) -> bool {
+    let Some(node) = fields.get("enabled") else {
+        return true;
+    };
+    let taken = match &node.data {
+        Data::Bool(flag) => return *flag,
+        Data::Int(number) => *number != 0,
+        Data::Float(number) => *number != 0.0,
+        Data::Text(text) => !text.is_empty(),
+        Data::List(items) => !items.is_empty(),
+        Data::Map(entries) => !entries.is_empty(),
+        _ => true,
+    };
+    let message = format!("\"enabled\" is {}, which counts as {taken}", node.kind());
+    fields.warn(
+        node.span,
+        message,
+        Some("write  enabled: true  or  enabled: false".to_owned()),
+    );
+    taken
 }
 
 /// A `pack:` that names another pack is refused, as in StackStorm.
@@ -251,6 +275,7 @@ pub fn trigger_type(
 fn describe(fields: &mut Fields<'_, '_>, pack: &str) -> Option<(TriggerType, Span)> {
     fields.only(TRIGGER_KEYS, Severity::Warning, "a trigger type");
     let (name, span) = fields.required_text("name", "the trigger type")?;
+    fields.list("tags");
     let description = fields.text("description");
     let schema_span = fields.span_of("payload_schema");
     let payload_schema = Value::Object(fields.object("payload_schema"));

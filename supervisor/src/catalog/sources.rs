@@ -90,6 +90,8 @@ pub struct PackSource {
     pub rules: Vec<SourceFile>,
     /// `actions/*.yaml`, sorted.
     pub actions: Vec<SourceFile>,
+    /// Files of the folder `overrides` beside the folder of packs, by name without suffix.
+    pub overrides: Arc<BTreeMap<String, SourceFile>>,
     /// Entry points that exist, by absolute path.
     pub entry_points: BTreeMap<PathBuf, EntryPoint>,
     /// Names of the files in folders where an entry point is missing, by absolute folder.
@@ -149,6 +151,7 @@ pub mod testing {
             triggers: folder("triggers/"),
             rules: folder("rules/"),
             actions: folder("actions/"),
+            overrides: Arc::default(),
             entry_points: programs
                 .map(|(path, _)| (dir.join(path), EntryPoint::default()))
                 .collect(),

@@ -44,6 +44,9 @@ impl Check {
             print::json(&serde_json::to_value(&found)?)?;
         } else {
             show(&found)?;
+            for line in switched_off(&catalog) {
+                print::line(&line)?;
+            }
             let (packs, warnings) = (catalog.packs.len(), found.len() - errors);
             print::line(&format!(
                 "{packs} packs: {errors} errors, {warnings} warnings"
@@ -51,6 +54,23 @@ impl Check {
         }
         Ok(ExitCode::from(u8::from(errors > 0)))
     }
+}
+
+/// What an override disables, which the file of the thing does not tell.
+fn switched_off(catalog: &catalog::Catalog) -> Vec<String> {
+    let sensors = catalog.sensors.values();
+    let actions = catalog.actions.values();
+    let rules = catalog.rules.values();
+    let all = sensors
+        .map(|one| ("sensor", &one.reference, one.enabled, &one.enabled_source))
+        .chain(actions.map(|one| ("action", &one.reference, one.enabled, &one.enabled_source)))
+        .chain(rules.map(|one| ("rule", &one.reference, one.enabled, &one.enabled_source)));
+    let off = all.filter(|(_, _, enabled, _)| !enabled);
+    off.filter_map(|(what, reference, _, source)| {
+        let source = source.as_ref()?;
+        Some(format!("{what} {reference} is disabled by {source}"))
+    })
+    .collect()
 }
 
 fn show(found: &[Diagnostic]) -> anyhow::Result<()> {

@@ -45,6 +45,15 @@ impl Key {
         Self(format!("{letter}:{name}").into())
     }
 
+    /// The key that the journal has under these two words.
+    pub fn stored(scope: &str, name: &str) -> Self {
+        let owner = match scope {
+            "st2kv.user" => Owner::User,
+            _ => Owner::System,
+        };
+        Self::new(owner, name)
+    }
+
     /// The key that a sensor means: `pack.Class:name` for its own, `pack:name` for its pack's.
     pub fn of_sensor(scope: protocol::Scope, sensor: &str, name: &str) -> Self {
         match scope {

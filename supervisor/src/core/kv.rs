@@ -4,14 +4,15 @@
 use petrel_sdk::protocol::{Call, KvDelete, KvGet, KvList, KvSet, RpcError, Scope, code};
 use serde_json::{Value, json};
 
-use super::datastore::{Change, Key, expiry, stored_text};
+use super::datastore::{Change, expiry, stored_text};
+pub use super::datastore::{Key, USER};
 use super::effect::Effect;
 use super::intake::Reply;
 use super::record::KvItem;
 use super::sensor::SensorIx;
 use super::step::{After, Core};
 use super::view::kv_item;
-use crate::rules::store::Owner;
+pub use crate::rules::store::Owner;
 
 /// How a value that is written is to be kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::catalog::diagnostics::{Diagnostic, Severity};
 use crate::catalog::sources::{EntryPoint, PackSource, SourceFile, Sources};
@@ -19,23 +20,43 @@ const SIBLINGS: usize = 1000;
 pub fn read(pack_dirs: &[PathBuf], configs: &Path) -> Sources {
     let mut sources = Sources::default();
     for dir in pack_dirs {
+        let overrides = Arc::new(overrides(dir, &mut sources.diagnostics));
         for pack in packs_of(dir, &mut sources.diagnostics) {
-            sources
-                .packs
-                .extend(read_pack(&pack, &mut sources.diagnostics));
+            let pack = read_pack(&pack, &mut sources.diagnostics);
+            sources.packs.extend(pack.map(|pack| PackSource {
+                overrides: Arc::clone(&overrides),
+                ..pack
+            }));
         }
     }
-    for path in yaml_files(configs, &mut sources.diagnostics) {
+    sources.configs = by_name(configs, &mut sources.diagnostics);
+    sources
+}
+
+/// The files of the folder `overrides` beside the folder of packs, as in /opt/stackstorm.
+fn overrides(dir: &Path, out: &mut Vec<Diagnostic>) -> BTreeMap<String, SourceFile> {
+    let above = match dir.join("pack.yaml").exists() {
+        true => dir.parent().and_then(Path::parent),
+        false => dir.parent(),
+    };
+    above.map_or_else(BTreeMap::new, |above| {
+        by_name(&above.join("overrides"), out)
+    })
+}
+
+/// The YAML files of a folder that may be absent, by their name without suffix.
+fn by_name(dir: &Path, out: &mut Vec<Diagnostic>) -> BTreeMap<String, SourceFile> {
+    let mut files = BTreeMap::new();
+    for path in yaml_files(dir, out) {
         let name = path
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned());
         let shown = path.display().to_string();
-        if let (Some(name), Some(text)) = (name, text(&path, &mut sources.diagnostics)) {
-            let file = SourceFile::new(shown.clone(), shown, text);
-            sources.configs.insert(name, file);
+        if let (Some(name), Some(text)) = (name, text(&path, out)) {
+            files.insert(name, SourceFile::new(shown.clone(), shown, text));
         }
     }
-    sources
+    files
 }
 
 fn packs_of(dir: &Path, out: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
@@ -75,6 +96,7 @@ fn read_pack(dir: &Path, out: &mut Vec<Diagnostic>) -> Option<PackSource> {
         triggers: folder(dir, "triggers", out),
         rules: folder(dir, "rules", out),
         actions: folder(dir, "actions", out),
+        overrides: Arc::default(),
         entry_points: BTreeMap::new(),
         siblings: BTreeMap::new(),
     };
@@ -235,6 +257,13 @@ mod tests {
         write(root.path(), "a/sensors/deep/y.yaml", "");
         write(root.path(), "not_a_pack/x.yaml", "");
         write(root.path(), "configs/a.yaml", "k: 1");
+        let packs = root.path().join("packs");
+        write(&packs, "c/pack.yaml", "name: c");
+        write(root.path(), "overrides/c.yaml", "rules: {}");
+        for dir in [&packs, &packs.join("c")] {
+            let sources = read(std::slice::from_ref(dir), Path::new("/nowhere"));
+            assert!(sources.packs[0].overrides.contains_key("c"));
+        }
         let sources = read(&[root.path().to_owned()], &root.path().join("configs"));
         assert!(sources.diagnostics.is_empty(), "{:?}", sources.diagnostics);
         let shown: Vec<_> = sources

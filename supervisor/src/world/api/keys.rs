@@ -10,10 +10,8 @@ use serde_json::{Value, json};
 
 use super::handlers::{Answer, Fault, ask};
 use super::{Question, Shared};
-use crate::core::datastore::{Key, USER};
 use crate::core::input::Ask;
-use crate::core::kv::{KvAsk, Put, Secrecy};
-use crate::rules::store::Owner;
+use crate::core::kv::{Key, KvAsk, Owner, Put, Secrecy, USER};
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()

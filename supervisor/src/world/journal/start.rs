@@ -8,7 +8,6 @@ use super::query::execution_from_row;
 use crate::core::clock::Wall;
 use crate::core::datastore::Key;
 use crate::core::record::{Execution, KvItem, SensorMemory};
-use crate::rules::store::Owner;
 
 /// An execution that was running, and the boot of the machine in which it was claimed.
 #[derive(Debug)]
@@ -82,16 +81,12 @@ fn kv(db: &Connection) -> rusqlite::Result<Vec<(Key, KvItem)>> {
     let mut statement = db.prepare("SELECT scope, name, value, expires, secret FROM datastore")?;
     let rows = statement.query_map([], |row| {
         let (scope, name): (String, String) = (row.get(0)?, row.get(1)?);
-        let owner = match scope.as_str() {
-            "st2kv.user" => Owner::User,
-            _ => Owner::System,
-        };
         let item = KvItem {
             value: row.get(2)?,
             expires: row.get::<_, Option<i64>>(3)?.map(Wall),
             secret: row.get(4)?,
         };
-        Ok((Key::new(owner, &name), item))
+        Ok((Key::stored(&scope, &name), item))
     })?;
     rows.collect()
 }
