@@ -4,6 +4,7 @@
 
 mod check;
 mod client;
+mod key;
 mod lists;
 mod print;
 mod run;
@@ -47,6 +48,9 @@ enum Command {
     /// Executions of actions.
     #[command(subcommand)]
     Execution(lists::Recorded),
+    /// Keys and values that sensors, rules and actions share.
+    #[command(subcommand)]
+    Key(key::Command),
     /// Events that sensors reported.
     #[command(subcommand)]
     Event(lists::Recorded),
@@ -131,6 +135,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rule(list) => list.run(&lists::RULES),
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Execution(list) => list.run(&lists::EXECUTIONS),
+        Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
     }
 }
