@@ -20,6 +20,7 @@ use crate::core::intake::Intake;
 use crate::core::notice::{Level, Notice};
 use crate::core::step::Boot;
 use crate::core::{Core, Effect};
+use crate::rules::cipher::Cipher;
 use crate::rules::{Host, RuleSet};
 use crate::world::alarm::Alarm;
 use crate::world::api::{self, Asked, Question};
@@ -28,7 +29,7 @@ use crate::world::lock::Lock;
 use crate::world::paths::{self, Paths};
 use crate::world::runners::Place;
 use crate::world::spawn::Wrapper;
-use crate::world::{World, clock, intake, packs, procfs, python, recovery, stream};
+use crate::world::{World, clock, intake, packs, procfs, python, recovery, secrets, stream};
 
 /// Inputs of children that wait for the core.
 const MOST_INPUTS: usize = 256;
@@ -92,7 +93,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     let catalog = Arc::new(built.catalog);
     let host = Host {
         zone: clock::zone(),
-        cipher: None,
+        cipher: cipher(paths, &settings),
     };
     let (rules, refused) = RuleSet::compile(Arc::clone(&catalog), &host);
     report(built.diagnostics.iter().chain(&refused));
@@ -115,6 +116,8 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     };
     api::serve(&place.socket, shared)?;
     let core = Core::new(Boot {
+        cipher: host.cipher,
+        decrypt: settings.datastore.decrypt.clone(),
         catalog: Arc::clone(&catalog),
         rules,
         parallel: parallel(&settings),
@@ -192,6 +195,19 @@ fn recover(paths: &Paths, catalog: &Catalog, rules: &RuleSet) -> anyhow::Result<
         ..Boot::default()
     };
     Ok(Recovery { db, boot_id, boot })
+}
+
+/// The datastore's key. Without it all works but what is encrypted, and that says why.
+fn cipher(paths: &Paths, settings: &Settings) -> Option<Arc<Cipher>> {
+    let configured = settings.datastore.encryption_key.as_deref();
+    match secrets::cipher(configured, &paths.data) {
+        Ok(cipher) => Some(Arc::new(cipher)),
+        Err(error) => {
+            let text = format!("nothing can be encrypted or decrypted: {error:#}");
+            stream::show(&Notice::new(Level::Error, "datastore.key", "", text));
+            None
+        }
+    }
 }
 
 /// Slots for actions: as configured, else twice the cores.

@@ -1,6 +1,6 @@
 //! The `petrel` command. One file per noun; [`print`] alone knows tables, JSON and YAML.
 //!
-//! All but `run` and `check` are clients of the API.
+//! All but `run`, `check` and `key generate-key` are clients of the API.
 
 mod check;
 mod client;

@@ -267,14 +267,14 @@ impl Core {
         }
     }
 
-    fn encrypt(&mut self, name: &str, plain: &str) -> Result<String, String> {
+    pub(super) fn encrypt(&mut self, name: &str, plain: &str) -> Result<String, String> {
         self.last_secret += 1;
         let nonce = self.last_secret ^ (self.now.wall.0 as u64).rotate_left(20);
         let cipher = self.cipher.as_ref().ok_or_else(|| no_key(name))?;
         Ok(cipher.encrypt(plain, cipher.iv_for(nonce, name, plain)))
     }
 
-    fn decrypted(&self, name: &str, hex: &str) -> Result<String, String> {
+    pub(super) fn decrypted(&self, name: &str, hex: &str) -> Result<String, String> {
         let cipher = self.cipher.as_ref().ok_or_else(|| no_key(name))?;
         cipher.decrypt(hex)
     }

@@ -24,6 +24,7 @@ pub mod queue;
 pub mod record;
 mod said;
 pub mod schedule;
+mod seal;
 pub mod sensor;
 #[cfg(test)]
 mod sim;

@@ -108,7 +108,7 @@ pub struct Execution {
     pub rule_version: String,
     /// Reference of the action.
     pub action: String,
-    /// As the rule gave them, rendered; defaults are filled in when it runs.
+    /// As the rule gave them, rendered, secret ones sealed; defaults are filled in when it runs.
     pub parameters: Map<String, Value>,
     /// Where it stands.
     pub status: Status,

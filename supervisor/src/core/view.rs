@@ -10,6 +10,7 @@ use super::clock::Wall;
 use super::datastore::Key;
 use super::ids;
 use super::record::{KvItem, LastExit, Status};
+use super::seal::masked;
 use super::sensor::Slot;
 use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
 use crate::rules::store::Owner;
@@ -236,7 +237,7 @@ pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
         "context": {"user": "petrel", "trigger_instance": {"id": event}},
         "rule": {"ref": row.rule},
         "trigger_instance": {"id": event, "trigger": row.trigger},
-        "parameters": raw(&row.parameters),
+        "parameters": shown_parameters(&row.parameters),
         "status": row.status.word(),
         "requested_timestamp": row.requested.rfc3339(),
         "start_timestamp": row.started.unwrap_or(row.requested).rfc3339(),
@@ -244,6 +245,13 @@ pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
         "elapsed_seconds": took.map(|t| t.as_secs_f64()),
         "result": row.result.as_deref().map(raw),
     })
+}
+
+fn shown_parameters(text: &str) -> Value {
+    match raw(text) {
+        Value::Object(parameters) => json!(masked(&parameters)),
+        other => other,
+    }
 }
 
 /// What the rules said, with its members spelled out.

@@ -68,6 +68,8 @@ pub struct Compiled {
     pub tests: Vec<Test>,
     /// Its parameters, or why every event fails.
     pub plan: Result<Plan, String>,
+    /// Names of the parameters that nobody may see.
+    pub secrets: Arc<[String]>,
     /// The check of the action's parameters.
     pub check: Arc<Check>,
     /// The pack whose configuration is `config_context`; none where no template asks for it.
@@ -85,6 +87,8 @@ pub struct Requested {
     pub action: Arc<Action>,
     /// Rendered and cast; defaults of the action are not among them.
     pub parameters: Map<String, Value>,
+    /// Names of those that nobody may see.
+    pub secrets: Arc<[String]>,
 }
 
 /// A rule that did not match.
@@ -266,6 +270,7 @@ impl RuleSet {
                 rule: Arc::clone(rule),
                 action: Arc::clone(&compiled.action),
                 parameters,
+                secrets: Arc::clone(&compiled.secrets),
             }),
             Err(reason) => fail(judgement, reason),
         }

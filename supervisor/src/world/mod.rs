@@ -14,6 +14,7 @@ pub mod procfs;
 pub mod python;
 pub mod recovery;
 pub mod runners;
+pub mod secrets;
 pub mod sensor;
 pub mod spawn;
 pub mod stream;

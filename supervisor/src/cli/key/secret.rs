@@ -1,8 +1,6 @@
 //! Values that are typed or piped, and key files.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,7 +10,7 @@ use rustix::termios::{
 };
 
 use crate::cli::print;
-use crate::rules::cipher::Cipher;
+use crate::world::secrets;
 
 /// Longest value, bytes; the datastore holds no more.
 const MOST_BYTES: u64 = 64 << 20;
@@ -103,11 +101,7 @@ fn typed(stdin: &io::Stdin) -> anyhow::Result<String> {
 
 /// Makes a key file that only its owner reads.
 pub(super) fn generate(file: &Path) -> anyhow::Result<ExitCode> {
-    let mut random = [0; 64];
-    let source = File::open("/dev/urandom").and_then(|mut from| from.read_exact(&mut random));
-    source.context("no randomness from /dev/urandom")?;
-    let (_, text) = Cipher::generate(random);
-    write_new(file, &text).with_context(|| format!("cannot make {}", file.display()))?;
+    secrets::generate(file)?;
     let absolute = std::path::absolute(file)?;
     print::line(&format!(
         "The key is in {}. Keep a copy: without it, what it encrypted is lost.\n\
@@ -116,23 +110,6 @@ pub(super) fn generate(file: &Path) -> anyhow::Result<ExitCode> {
         absolute.display()
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A file that was not there; should it not be written to its end, it is not there either.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = File::options();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all());
-    if written.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    written
 }
 
 #[cfg(test)]
@@ -153,19 +130,5 @@ mod tests {
             assert_eq!(piped(piped_in.as_bytes()).unwrap(), value, "{piped_in:?}");
         }
         assert!(piped(&b"\xff"[..]).is_err());
-    }
-
-    #[test]
-    fn a_key_file_is_private_and_never_overwritten() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.json");
-        generate(&path).unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(Cipher::parse(&text).is_ok());
-        assert!(generate(&path).is_err());
-        assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 }

@@ -425,6 +425,7 @@ impl World {
             rule,
             action,
             parameters: Map::new(),
+            secrets: Arc::default(),
         });
         let key = self.rng.percent(20).then(|| self.rng.below(5).to_string());
         JudgedEvent {
