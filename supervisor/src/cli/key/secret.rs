@@ -16,6 +16,7 @@ use crate::world::secrets;
 const MOST_BYTES: u64 = 64 << 20;
 /// What Ctrl-C types where it is no signal.
 const INTERRUPT: u8 = 3;
+const EMPTY: &str = "no value came: an empty one is given as ''";
 
 /// A value from standard input: its whole text without a last end of line, or, from a terminal,
 /// a line that is not shown.
@@ -36,6 +37,7 @@ fn piped(from: impl Read) -> anyhow::Result<String> {
         "the value on standard input is longer than {} MiB",
         MOST_BYTES >> 20
     );
+    anyhow::ensure!(read > 0, EMPTY);
     Ok(without_end(&text).to_owned())
 }
 
@@ -95,6 +97,7 @@ fn typed(stdin: &io::Stdin) -> anyhow::Result<String> {
         eprintln!();
         anyhow::bail!("interrupted, nothing was set");
     }
+    anyhow::ensure!(!line.is_empty(), EMPTY);
     let line = String::from_utf8(line).context("what was typed is not text")?;
     Ok(without_end(&line).to_owned())
 }
@@ -125,10 +128,9 @@ mod tests {
             ("secret", "secret"),
             ("secret\r", "secret\r"),
             ("\n", ""),
-            ("", ""),
         ] {
             assert_eq!(piped(piped_in.as_bytes()).unwrap(), value, "{piped_in:?}");
         }
-        assert!(piped(&b"\xff"[..]).is_err());
+        assert!(piped(&b"\xff"[..]).is_err() && piped(&b""[..]).is_err());
     }
 }
