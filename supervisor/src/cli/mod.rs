@@ -1,9 +1,10 @@
 //! The `petrel` command. One file per noun; [`print`] alone knows tables, JSON and YAML.
 //!
-//! All but `run` and `check` are clients of the API.
+//! All but `run`, `check` and `key generate-key` are clients of the API.
 
 mod check;
 mod client;
+mod key;
 mod lists;
 mod print;
 mod rule;
@@ -52,6 +53,9 @@ enum Command {
     /// Executions of actions.
     #[command(subcommand)]
     Execution(lists::Recorded),
+    /// Keys and values that sensors, rules and actions share.
+    #[command(subcommand)]
+    Key(key::Command),
     /// Events that sensors reported.
     #[command(subcommand)]
     Event(lists::Recorded),
@@ -137,6 +141,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Execution(list) => list.run(&lists::EXECUTIONS),
+        Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
     }
 }

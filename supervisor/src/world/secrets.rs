@@ -57,11 +57,15 @@ fn read(file: &Path) -> anyhow::Result<Cipher> {
 /// Whole or not at all, so that a crash leaves no half of a key.
 fn write_new(file: &Path, text: &str) -> io::Result<()> {
     let beside = PathBuf::from(format!("{}.new", file.display()));
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Never a file or a link that somebody else put there since.
     let mut open = OpenOptions::new();
     let mut new = open
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&beside)?;
     new.write_all(text.as_bytes())?;
