@@ -16,6 +16,7 @@ pub mod parameters;
 pub mod path;
 pub mod python;
 pub mod regex;
+pub mod shell_risk;
 pub mod store;
 pub mod template;
 pub mod timer;
