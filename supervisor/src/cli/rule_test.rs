@@ -321,10 +321,9 @@ fn show(
 fn criterion(told: &Told) -> String {
     let criterion = &told.criterion;
     let word = if told.holds { "ok  " } else { "FAIL" };
-    let wanted = told
-        .wanted
-        .as_ref()
-        .map_or_else(|| short(&criterion.pattern), short);
+    let rendered = told.wanted.as_ref();
+    let rendered = rendered.filter(|_| criterion.operator != "search");
+    let wanted = short(rendered.unwrap_or(&criterion.pattern));
     let actual = told.actual.as_ref().map_or("nothing".to_owned(), short);
     let line = format!(
         "  {word}  {}  {}  {wanted}",
