@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tokio::task::LocalSet;
 
-use crate::catalog::{self, Built, Catalog, Diagnostic};
+use crate::catalog::{self, Built, Catalog, Diagnostic, Sources};
 use crate::config::Settings;
 use crate::core::input::Input;
 use crate::core::intake::Intake;
@@ -53,6 +53,17 @@ pub fn run(paths: &Paths) -> anyhow::Result<()> {
 /// # Errors
 /// When `petrel.yaml` cannot be read.
 pub fn load(paths: &Paths) -> anyhow::Result<(Settings, Built)> {
+    load_with(paths, |_| {})
+}
+
+/// The same, with a chance to add to what was read.
+///
+/// # Errors
+/// When `petrel.yaml` cannot be read.
+pub fn load_with(
+    paths: &Paths,
+    more: impl FnOnce(&mut Sources),
+) -> anyhow::Result<(Settings, Built)> {
     let (settings, mut diagnostics) = match &paths.config {
         None => (Settings::default(), Vec::new()),
         Some(file) => {
@@ -61,7 +72,8 @@ pub fn load(paths: &Paths) -> anyhow::Result<(Settings, Built)> {
             Settings::parse(&text, &file.display().to_string())
         }
     };
-    let sources = packs::read(&paths.packs, &paths.configs);
+    let mut sources = packs::read(&paths.packs, &paths.configs);
+    more(&mut sources);
     let mut built = catalog::build(&sources, &settings);
     diagnostics.append(&mut built.diagnostics);
     built.diagnostics = diagnostics;

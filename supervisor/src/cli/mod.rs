@@ -7,6 +7,8 @@ mod client;
 mod key;
 mod lists;
 mod print;
+mod rule;
+mod rule_test;
 mod run;
 mod sensor;
 
@@ -39,9 +41,12 @@ enum Command {
     /// Trigger types.
     #[command(subcommand)]
     Trigger(lists::Listed),
-    /// Rules.
+    /// Rules, and what they make of events.
     #[command(subcommand)]
-    Rule(lists::Listed),
+    Rule(rule::Command),
+    /// What rules made of events: asked for their action, or failed.
+    #[command(subcommand)]
+    RuleEnforcement(lists::Enforced),
     /// Actions.
     #[command(subcommand)]
     Action(lists::Listed),
@@ -132,7 +137,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(check) => check.run(),
         Command::Sensor(command) => command.run(),
         Command::Trigger(list) => list.run(&lists::TRIGGERS),
-        Command::Rule(list) => list.run(&lists::RULES),
+        Command::Rule(command) => command.run(),
+        Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Execution(list) => list.run(&lists::EXECUTIONS),
         Command::Key(command) => command.run(),

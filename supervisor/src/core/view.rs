@@ -173,6 +173,36 @@ pub fn event(row: &EventRow, whole: bool) -> Value {
     shown
 }
 
+/// A rule that asked for its action, or failed, on an event.
+#[derive(Clone, Debug)]
+pub struct EnforcementRow {
+    /// Number of the event, and when it was accepted.
+    pub event: (u64, Wall),
+    /// Rule.
+    pub rule: String,
+    /// Number of the execution, and when it was asked for.
+    pub execution: Option<(u64, Wall)>,
+    /// Why the rule failed.
+    pub failure: Option<String>,
+}
+
+/// An enforcement, as `/v1/ruleenforcements` has it.
+pub fn enforcement(row: &EnforcementRow) -> Value {
+    let event = ids::format(ids::Kind::Event, row.event.1, row.event.0);
+    let execution = row
+        .execution
+        .map(|(seq, at)| ids::format(ids::Kind::Execution, at, seq));
+    json!({
+        "id": stable_id("enforcement", &format!("{event}:{}", row.rule)),
+        "trigger_instance_id": event,
+        "rule": {"ref": row.rule, "id": stable_id("rule", &row.rule)},
+        "execution_id": execution,
+        "failure_reason": row.failure,
+        "enforced_at": row.execution.map_or(row.event.1, |(_, at)| at).rfc3339(),
+        "status": if row.failure.is_some() { "failed" } else { "succeeded" },
+    })
+}
+
 /// An item of the datastore, as `/v1/keys` has it; a secret one with its ciphertext.
 pub fn kv_item(key: &Key, item: &KvItem) -> Value {
     let uid = format!("key_value_pair:{}:{}", key.scope(), key.name());

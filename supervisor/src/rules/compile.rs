@@ -16,7 +16,7 @@ use super::parameters::{self, Check, Plan};
 use super::template::{Templates, is_template};
 use super::timer::Timer;
 use super::trigger::Trigger;
-use super::{RuleSet, config};
+use super::{RuleSet, config, shell_risk};
 use crate::catalog::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use crate::catalog::sources::SourceFile;
 use crate::catalog::{Action, Catalog, Mark, Pack, Rule, RuleKind};
@@ -300,6 +300,7 @@ impl Compiler<'_> {
             self.out
                 .push(at(rule, mark, name, Severity::Warning, message));
         }
+        self.out.extend(shell_risk::warnings(rule, action));
         plan
     }
 

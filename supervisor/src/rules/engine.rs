@@ -23,7 +23,7 @@ use crate::catalog::{Action, Catalog, Diagnostic, Pack, Rule, WhenMissed};
 #[derive(Debug, Default)]
 pub struct RuleSet {
     /// By the reference of the trigger.
-    slots: HashMap<String, Slot>,
+    pub(super) slots: HashMap<String, Slot>,
     /// Those that are a type with parameters, by reference.
     triggers: BTreeMap<String, Arc<Trigger>>,
     timers: Vec<TimerRule>,
@@ -277,7 +277,7 @@ impl RuleSet {
         true
     }
 
-    fn parameters(
+    pub(super) fn parameters(
         &self,
         compiled: &Compiled,
         scope: &Scope<'_>,
@@ -312,7 +312,7 @@ impl RuleSet {
 }
 
 /// What is false in Python.
-fn is_empty(payload: &Value) -> bool {
+pub(super) fn is_empty(payload: &Value) -> bool {
     match payload {
         Value::Null | Value::Bool(false) => true,
         Value::Object(map) => map.is_empty(),

@@ -29,6 +29,14 @@ pub fn cipher(configured: Option<&Path>, data: &Path) -> anyhow::Result<Cipher> 
     }
 }
 
+/// The same key, where there is one that can be read; none is made.
+pub fn existing(configured: Option<&Path>, data: &Path) -> Option<Cipher> {
+    match configured {
+        Some(file) => read(file).ok(),
+        None => read(&data.join(FILE)).ok(),
+    }
+}
+
 /// Makes a key and writes its file, which only its owner reads; an existing file is left alone.
 ///
 /// # Errors

@@ -29,6 +29,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/actions", get(actions))
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
+        .route("/v1/ruleenforcements", get(enforcements))
         .route("/v1/triggerinstances", get(events))
         .route("/v1/triggerinstances/{id}", get(event))
         .merge(super::keys::router())
@@ -55,6 +56,7 @@ struct List {
     offset: Option<usize>,
     action: Option<String>,
     trigger: Option<String>,
+    rule_ref: Option<String>,
     status: Option<String>,
 }
 
@@ -198,6 +200,14 @@ async fn events(State(shared): State<Shared>, Query(list): Query<List>) -> Answe
     let limit = wanted.limit;
     let Page { rows, total } = read(&shared, move |db| query::events(db, &wanted)).await?;
     let rows = rows.iter().map(|row| view::event(row, false));
+    Ok(page(rows.collect(), total, limit))
+}
+
+async fn enforcements(State(shared): State<Shared>, Query(list): Query<List>) -> Answer {
+    let wanted = wanted(&list, &list.rule_ref)?;
+    let limit = wanted.limit;
+    let Page { rows, total } = read(&shared, move |db| query::enforcements(db, &wanted)).await?;
+    let rows = rows.iter().map(view::enforcement);
     Ok(page(rows.collect(), total, limit))
 }
 
