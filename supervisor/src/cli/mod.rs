@@ -7,6 +7,7 @@ mod client;
 mod key;
 mod lists;
 mod print;
+mod reload;
 mod rule;
 mod rule_test;
 mod run;
@@ -50,6 +51,8 @@ enum Command {
     /// Actions.
     #[command(subcommand)]
     Action(lists::Listed),
+    /// Take the packs as they are now: rules, actions, trigger types, configurations.
+    Reload(reload::Reload),
     /// Executions of actions.
     #[command(subcommand)]
     Execution(lists::Recorded),
@@ -140,6 +143,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rule(command) => command.run(),
         Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
+        Command::Reload(reload) => reload.run(),
         Command::Execution(list) => list.run(&lists::EXECUTIONS),
         Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),

@@ -22,6 +22,7 @@ pub mod log_line;
 pub mod notice;
 pub mod queue;
 pub mod record;
+mod reload;
 mod said;
 pub mod schedule;
 mod seal;
