@@ -22,6 +22,8 @@ pub struct Settings {
     pub payload_validation: Validation,
     /// `actions:`.
     pub actions: ActionSettings,
+    /// `datastore:`.
+    pub datastore: DatastoreSettings,
     /// `python`: the interpreter of packs that have none of their own.
     pub python: Option<PathBuf>,
 }
@@ -52,11 +54,21 @@ pub struct ActionSettings {
     pub parallel: u32,
 }
 
+/// `datastore:`.
+#[derive(Clone, Debug, Default)]
+pub struct DatastoreSettings {
+    /// `encryption_key`: a key file in StackStorm's format; the data folder's own when not written.
+    pub encryption_key: Option<PathBuf>,
+    /// `decrypt`: beginnings of the names of system items that sensors may read decrypted.
+    pub decrypt: Vec<String>,
+}
+
 const KEYS: &[&str] = &[
     "defaults",
     "sensors",
     "payload_validation",
     "actions",
+    "datastore",
     "python",
 ];
 const VALIDATIONS: &[&str] = &["strict", "coerce", "warn", "off"];
@@ -91,6 +103,9 @@ impl Settings {
         }
         if let Some(node) = fields.get("payload_validation") {
             self.payload_validation = validation(node, fields);
+        }
+        if let Some(node) = fields.map("datastore") {
+            self.datastore = datastore(node, fields);
         }
         let python = fields.text("python");
         self.python = (!python.is_empty()).then(|| PathBuf::from(python));
@@ -148,6 +163,28 @@ fn actions(node: &Node, fields: &mut Fields<'_, '_>) -> ActionSettings {
                 "\"actions.parallel\" must be a whole number from 1 to 10000",
                 Some("leave it out for twice the number of cores".into()),
             ),
+        }
+    }
+    settings
+}
+
+fn datastore(node: &Node, fields: &mut Fields<'_, '_>) -> DatastoreSettings {
+    let mut settings = DatastoreSettings::default();
+    let Some(mut inner) = Fields::of(node, fields.file, "\"datastore\"", fields.out) else {
+        return settings;
+    };
+    let known = ["encryption_key", "decrypt"];
+    inner.only(&known, Severity::Error, "\"datastore\"");
+    let file = inner.text("encryption_key");
+    settings.encryption_key = (!file.is_empty()).then(|| PathBuf::from(file));
+    for prefix in inner
+        .list("decrypt")
+        .and_then(Node::as_list)
+        .unwrap_or_default()
+    {
+        match prefix.scalar_text() {
+            Some(text) => settings.decrypt.push(text),
+            None => inner.error(prefix.span, "a prefix of names must be text", None),
         }
     }
     settings

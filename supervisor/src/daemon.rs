@@ -2,24 +2,27 @@
 //!
 //! One thread. It sleeps until something happens or the core's one deadline comes; it never polls.
 
+mod load;
+
 use std::collections::HashMap;
 use std::collections::VecDeque;
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
+use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver};
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::catalog::{self, Built, Catalog, Diagnostic};
+use crate::catalog::Catalog;
 use crate::config::Settings;
-use crate::core::input::Input;
+use crate::core::input::{Ask, Input};
 use crate::core::intake::Intake;
 use crate::core::notice::{Level, Notice};
 use crate::core::step::Boot;
 use crate::core::{Core, Effect};
+use crate::rules::cipher::Cipher;
 use crate::rules::{Host, RuleSet};
 use crate::world::alarm::Alarm;
 use crate::world::api::{self, Asked, Question};
@@ -28,7 +31,9 @@ use crate::world::lock::Lock;
 use crate::world::paths::{self, Paths};
 use crate::world::runners::Place;
 use crate::world::spawn::Wrapper;
-use crate::world::{World, clock, intake, packs, procfs, python, recovery, stream};
+use crate::world::{World, clock, intake, procfs, python, recovery, secrets, stream};
+
+pub use load::{load, load_with};
 
 /// Inputs of children that wait for the core.
 const MOST_INPUTS: usize = 256;
@@ -47,26 +52,6 @@ pub fn run(paths: &Paths) -> anyhow::Result<()> {
     LocalSet::new().block_on(&runtime, supervise(paths))
 }
 
-/// Reads `petrel.yaml` and the packs, and says all that is wrong with them.
-///
-/// # Errors
-/// When `petrel.yaml` cannot be read.
-pub fn load(paths: &Paths) -> anyhow::Result<(Settings, Built)> {
-    let (settings, mut diagnostics) = match &paths.config {
-        None => (Settings::default(), Vec::new()),
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("failed to read {}", file.display()))?;
-            Settings::parse(&text, &file.display().to_string())
-        }
-    };
-    let sources = packs::read(&paths.packs, &paths.configs);
-    let mut built = catalog::build(&sources, &settings);
-    diagnostics.append(&mut built.diagnostics);
-    built.diagnostics = diagnostics;
-    Ok((settings, built))
-}
-
 /// Everything that the loop owns.
 struct Daemon {
     core: Core,
@@ -75,6 +60,8 @@ struct Daemon {
     at_once: UnboundedReceiver<Input>,
     journal: UnboundedReceiver<Input>,
     questions: Receiver<Asked>,
+    ask: Sender<Asked>,
+    reader: load::Reader,
     interrupt: Signal,
     terminate: Signal,
     alarm: Alarm,
@@ -92,10 +79,15 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     let catalog = Arc::new(built.catalog);
     let host = Host {
         zone: clock::zone(),
-        cipher: None,
+        cipher: cipher(paths, &settings),
     };
     let (rules, refused) = RuleSet::compile(Arc::clone(&catalog), &host);
-    report(built.diagnostics.iter().chain(&refused));
+    load::report(built.diagnostics.iter().chain(&refused));
+    let reader = load::Reader {
+        paths: paths.clone(),
+        host: host.clone(),
+        known: Arc::new(load::errors(built.diagnostics.iter().chain(&refused))),
+    };
     let rules = Arc::new(rules);
     let found = recover(paths, &catalog, &rules)?;
 
@@ -108,20 +100,23 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
     let validation = settings.payload_validation;
     let judge = Intake::new(Arc::clone(&catalog), Arc::clone(&rules), validation);
     let intake = intake::start(judge, inputs_to.clone())?;
+    let (packs, shown) = watch::channel(Arc::clone(&catalog));
     let shared = api::Shared {
-        catalog: Arc::clone(&catalog),
+        packs: shown,
         data: paths.data.clone(),
-        questions: questions_to,
+        questions: questions_to.clone(),
     };
     api::serve(&place.socket, shared)?;
     let core = Core::new(Boot {
-        catalog: Arc::clone(&catalog),
+        cipher: host.cipher,
+        decrypt: settings.datastore.decrypt.clone(),
+        catalog,
         rules,
         parallel: parallel(&settings),
         ..found.boot
     });
     let world = World {
-        catalog,
+        catalog: packs,
         wrapper: Wrapper::find()?,
         place,
         inputs: inputs_to,
@@ -139,6 +134,8 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
         at_once,
         journal: journal_in,
         questions,
+        ask: questions_to,
+        reader,
         interrupt,
         terminate,
         alarm: Alarm::new()?,
@@ -194,28 +191,24 @@ fn recover(paths: &Paths, catalog: &Catalog, rules: &RuleSet) -> anyhow::Result<
     Ok(Recovery { db, boot_id, boot })
 }
 
+/// The datastore's key. Without it all works but what is encrypted, and that says why.
+fn cipher(paths: &Paths, settings: &Settings) -> Option<Arc<Cipher>> {
+    let configured = settings.datastore.encryption_key.as_deref();
+    match secrets::cipher(configured, &paths.data) {
+        Ok(cipher) => Some(Arc::new(cipher)),
+        Err(error) => {
+            let text = format!("nothing can be encrypted or decrypted: {error:#}");
+            stream::show(&Notice::new(Level::Error, "datastore.key", "", text));
+            None
+        }
+    }
+}
+
 /// Slots for actions: as configured, else twice the cores.
 fn parallel(settings: &Settings) -> usize {
     match settings.actions.parallel {
         0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
         given => given as usize,
-    }
-}
-
-/// Shows what is wrong with the packs; the rest of them runs.
-fn report<'a>(diagnostics: impl Iterator<Item = &'a Diagnostic>) {
-    let color = std::io::stdout().is_terminal();
-    for diagnostic in diagnostics {
-        let level = match diagnostic.is_error() {
-            true => Level::Error,
-            false => Level::Warning,
-        };
-        stream::show(&Notice::new(
-            level,
-            "pack.fault",
-            "",
-            diagnostic.render(color),
-        ));
     }
 }
 
@@ -334,6 +327,22 @@ impl Daemon {
                 self.world.asked.insert(ask, answer);
                 Some(Input::Ask { ask, question })
             }
+            Question::Reload => {
+                let (reader, ask) = (self.reader.clone(), self.ask.clone());
+                tokio::task::spawn_local(async move {
+                    let read = tokio::task::spawn_blocking(move || reader.again()).await;
+                    let read = read.unwrap_or_else(|error| Err(error.to_string()));
+                    // Who asked, or the loop, may have gone away.
+                    let _ = match read {
+                        Ok((catalog, rules)) => {
+                            let question = Ask::Reload(Box::new(catalog), Arc::new(rules));
+                            ask.send((Question::Core(question), answer)).await.is_ok()
+                        }
+                        Err(why) => answer.send(Err(why)).is_ok(),
+                    };
+                });
+                None
+            }
             Question::Sensors(reference) => {
                 // Who asked may have gone away.
                 let _ = answer.send(self.sensors(reference));
@@ -352,6 +361,7 @@ impl Daemon {
             None => Ok(self
                 .world
                 .catalog
+                .borrow()
                 .sensors
                 .keys()
                 .filter_map(|reference| view(reference))

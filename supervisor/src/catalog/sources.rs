@@ -99,6 +99,27 @@ pub struct PackSource {
 }
 
 impl PackSource {
+    /// A pack that is no folder: for a rule that lies in none.
+    pub fn lone(name: &str) -> Self {
+        let manifest = format!(
+            "{{ref: {name}, name: {name}, description: none, version: 0.0.0, author: none, email: none}}"
+        );
+        Self {
+            dir: PathBuf::from("/nowhere").join(name),
+            shown: name.to_owned(),
+            manifest: SourceFile::new("pack.yaml", "pack.yaml", manifest),
+            config_schema: None,
+            local_config: None,
+            sensors: Vec::new(),
+            triggers: Vec::new(),
+            rules: Vec::new(),
+            actions: Vec::new(),
+            overrides: Arc::default(),
+            entry_points: BTreeMap::new(),
+            siblings: BTreeMap::new(),
+        }
+    }
+
     /// Where the program of a sensor or action file is looked for: StackStorm takes `entry_point`
     /// relative to the folder of the YAML.
     pub fn entry_point(&self, file: &SourceFile, written: &str) -> PathBuf {

@@ -45,6 +45,21 @@ pub const RULES: Noun = Noun {
     of: "",
 };
 
+/// What became of rules that matched, or failed.
+pub const ENFORCEMENTS: Noun = Noun {
+    path: "/v1/ruleenforcements",
+    plural: "enforcements",
+    columns: &[
+        "rule.ref",
+        "trigger_instance_id",
+        "execution_id",
+        "failure_reason",
+        "enforced_at",
+    ],
+    properties: &[],
+    of: "rule_ref",
+};
+
 /// Actions.
 pub const ACTIONS: Noun = Noun {
     path: "/v1/actions",
@@ -115,6 +130,21 @@ pub enum Recorded {
     Get(Get),
 }
 
+/// Commands of what is only listed.
+#[derive(Debug, Subcommand)]
+pub enum Enforced {
+    /// List the newest.
+    List(Newest),
+}
+
+impl Enforced {
+    /// Prints it.
+    pub fn run(self, noun: &Noun) -> anyhow::Result<ExitCode> {
+        let Self::List(newest) = self;
+        Recorded::List(newest).run(noun)
+    }
+}
+
 /// Narrows a list of what packs bring.
 #[derive(Debug, Args)]
 pub struct List {
@@ -134,7 +164,7 @@ pub struct Newest {
     /// At most so many
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     limit: u32,
-    /// Only of this action, or of this trigger
+    /// Only of this action, trigger or rule
     #[arg(long, value_name = "REF")]
     of: Option<String>,
     /// Only executions with this status

@@ -1,11 +1,15 @@
 //! The `petrel` command. One file per noun; [`print`] alone knows tables, JSON and YAML.
 //!
-//! All but `run` and `check` are clients of the API.
+//! All but `run`, `check` and `key generate-key` are clients of the API.
 
 mod check;
 mod client;
+mod key;
 mod lists;
 mod print;
+mod reload;
+mod rule;
+mod rule_test;
 mod run;
 mod sensor;
 
@@ -38,15 +42,23 @@ enum Command {
     /// Trigger types.
     #[command(subcommand)]
     Trigger(lists::Listed),
-    /// Rules.
+    /// Rules, and what they make of events.
     #[command(subcommand)]
-    Rule(lists::Listed),
+    Rule(rule::Command),
+    /// What rules made of events: asked for their action, or failed.
+    #[command(subcommand)]
+    RuleEnforcement(lists::Enforced),
     /// Actions.
     #[command(subcommand)]
     Action(lists::Listed),
+    /// Take the packs as they are now: rules, actions, trigger types, configurations.
+    Reload(reload::Reload),
     /// Executions of actions.
     #[command(subcommand)]
     Execution(lists::Recorded),
+    /// Keys and values that sensors, rules and actions share.
+    #[command(subcommand)]
+    Key(key::Command),
     /// Events that sensors reported.
     #[command(subcommand)]
     Event(lists::Recorded),
@@ -128,9 +140,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(check) => check.run(),
         Command::Sensor(command) => command.run(),
         Command::Trigger(list) => list.run(&lists::TRIGGERS),
-        Command::Rule(list) => list.run(&lists::RULES),
+        Command::Rule(command) => command.run(),
+        Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
+        Command::Reload(reload) => reload.run(),
         Command::Execution(list) => list.run(&lists::EXECUTIONS),
+        Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
     }
 }

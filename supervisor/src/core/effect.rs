@@ -10,6 +10,7 @@ use super::notice::Notice;
 use super::record::{Batch, Execution};
 use super::sensor::SensorIx;
 use crate::catalog;
+use crate::rules::RuleSet;
 
 /// A signal to a sensor's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,13 @@ pub enum Effect {
         ask: u64,
         /// JSON, or why not.
         answer: Result<Value, String>,
+    },
+    /// New packs: by these is judged and answered from now on.
+    Adopt {
+        /// The packs.
+        catalog: Arc<catalog::Catalog>,
+        /// Their rules.
+        rules: Arc<RuleSet>,
     },
     /// The datastore as intake is to see it from now on.
     Datastore(View),

@@ -103,13 +103,15 @@ impl Core {
     /// Takes what a rule asked for on the event `event`; its number.
     pub(super) fn request(&mut self, event: u64, requested: Requested) -> u64 {
         self.last_execution += 1;
+        let secret = &requested.secrets;
+        let parameters = self.seal_parameters(requested.parameters, secret);
         let mut execution = Execution {
             seq: self.last_execution,
             event,
             rule: requested.rule.reference.clone(),
             rule_version: requested.rule.version.clone(),
             action: requested.action.reference.clone(),
-            parameters: requested.parameters,
+            parameters,
             status: Status::Requested,
             requested: self.now.wall,
             started: None,
@@ -170,7 +172,10 @@ impl Core {
             let why = format!("action \"{}\" does not exist any more", execution.action);
             return self.action_ended(seq, failed(why, self.now.wall));
         };
-        let parameters = parameters::with_defaults(&action, &execution.parameters);
+        let parameters = match self.open_parameters(&execution.parameters) {
+            Ok(given) => parameters::with_defaults(&action, &given),
+            Err(why) => return self.action_ended(seq, failed(why, self.now.wall)),
+        };
         let limit = timeout(&parameters);
         let config = match self.config_of(&action.pack) {
             Ok(config) => config,

@@ -1,10 +1,14 @@
 //! All that can happen to the core.
 
+use std::sync::Arc;
+
 use super::intake::Said;
 use super::kv::KvAsk;
 use super::log_line::LogLine;
 use super::record::{Execution, Exit, Outcome};
 use super::sensor::SensorIx;
+use crate::catalog::Catalog;
+use crate::rules::RuleSet;
 
 /// An event that the journal knew already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct Duplicate {
 pub enum Ask {
     /// Of the datastore.
     Kv(KvAsk),
+    /// Take these packs and rules.
+    Reload(Box<Catalog>, Arc<RuleSet>),
 }
 
 /// Something that happened.

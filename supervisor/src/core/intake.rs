@@ -200,6 +200,13 @@ impl Intake {
         self.view = view;
     }
 
+    /// New packs, by which is judged from now on; the sensors stay.
+    pub fn adopt(&mut self, catalog: Arc<Catalog>, rules: Arc<RuleSet>) {
+        self.rule_set = rules.hash().into();
+        self.catalog = catalog;
+        self.rules = rules;
+    }
+
     fn tick(&mut self, now: Wall) {
         self.now = now;
         self.store = self.view.at(now);

@@ -165,7 +165,7 @@ impl Core {
         match question {
             KvAsk::Get { key, decrypt } => match self.store.get(&key, now).cloned() {
                 None => Ok(Value::Null),
-                Some(item) => Ok(kv_item(&key, &self.shown(&key, item, decrypt)?)),
+                Some(item) => self.told(&key, item, decrypt),
             },
             KvAsk::Set(puts) => self.put_all(puts),
             KvAsk::Delete(keys) => {
@@ -183,8 +183,8 @@ impl Core {
                     .filter(|one| owner.is_none_or(|o| o == *one));
                 let items = wanted.flat_map(|owner| self.store.list(owner, &prefix, now));
                 let shown = items.map(|(key, item)| {
-                    let item = self.shown(key, item.clone(), decrypt)?;
-                    Ok(kv_item(key, &item))
+                    let told = self.told(key, item.clone(), decrypt);
+                    told.map_err(|why| format!("{}: {why}", key.name()))
                 });
                 shown.collect()
             }
@@ -267,16 +267,26 @@ impl Core {
         }
     }
 
-    fn encrypt(&mut self, name: &str, plain: &str) -> Result<String, String> {
+    pub(super) fn encrypt(&mut self, name: &str, plain: &str) -> Result<String, String> {
         self.last_secret += 1;
         let nonce = self.last_secret ^ (self.now.wall.0 as u64).rotate_left(20);
         let cipher = self.cipher.as_ref().ok_or_else(|| no_key(name))?;
         Ok(cipher.encrypt(plain, cipher.iv_for(nonce, name, plain)))
     }
 
-    fn decrypted(&self, name: &str, hex: &str) -> Result<String, String> {
+    pub(super) fn decrypted(&self, name: &str, hex: &str) -> Result<String, String> {
         let cipher = self.cipher.as_ref().ok_or_else(|| no_key(name))?;
         cipher.decrypt(hex)
+    }
+
+    /// An item as the API tells it: a secret stays one where it is told in clear.
+    fn told(&self, key: &Key, item: KvItem, decrypt: bool) -> Result<Value, String> {
+        let mut told = kv_item(key, &item);
+        if decrypt && item.secret {
+            told["value"] = json!(self.decrypted(key.name(), &item.value)?);
+            told["encrypted"] = json!(false);
+        }
+        Ok(told)
     }
 
     /// An item as its reader gets it.

@@ -56,6 +56,7 @@ impl Core {
             slot.memory.restarts += 1;
         }
         slot.converses = false;
+        slot.hears_triggers = false;
         slot.last_words = None;
         slot.held_hello = None;
         slot.started = Some(self.now.mono);

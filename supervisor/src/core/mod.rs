@@ -22,8 +22,10 @@ pub mod log_line;
 pub mod notice;
 pub mod queue;
 pub mod record;
+mod reload;
 mod said;
 pub mod schedule;
+mod seal;
 pub mod sensor;
 #[cfg(test)]
 mod sim;

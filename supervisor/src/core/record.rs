@@ -108,7 +108,7 @@ pub struct Execution {
     pub rule_version: String,
     /// Reference of the action.
     pub action: String,
-    /// As the rule gave them, rendered; defaults are filled in when it runs.
+    /// As the rule gave them, rendered, secret ones sealed; defaults are filled in when it runs.
     pub parameters: Map<String, Value>,
     /// Where it stands.
     pub status: Status,
@@ -278,6 +278,8 @@ pub struct Rejected {
 /// What enters the journal in one transaction, in this order.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
+    /// Rule sets: hash and text.
+    pub rule_sets: Vec<(String, String)>,
     /// Accepted events.
     pub events: Vec<Event>,
     /// The executions that they cause.
@@ -299,6 +301,7 @@ impl Batch {
     /// Nothing to write.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
+            && self.rule_sets.is_empty()
             && self.executions.is_empty()
             && self.changes.is_empty()
             && self.kv.is_empty()

@@ -1,6 +1,6 @@
 //! What follows from what a sensor said.
 
-use petrel_sdk::protocol::{Fail, FailKind, Log, RpcError};
+use petrel_sdk::protocol::{Capabilities, Fail, FailKind, Log, RpcError};
 use serde_json::{Value, json};
 
 use super::intake::{JudgedEvent, RefusedEvent, Reply, Said};
@@ -31,7 +31,10 @@ impl Core {
             Said::Batch { number, answers } => {
                 self.sensors[sensor.0].batches.open(number, answers);
             }
-            Said::Hello { reply, .. } => self.hello(sensor, generation, reply),
+            Said::Hello {
+                reply,
+                capabilities,
+            } => self.hello(sensor, generation, reply, capabilities),
             Said::Ready => self.live(sensor, Event::Ready { generation }),
             Said::Event(event) => self.event(sensor, generation, *event),
             Said::Refused(refused) => self.refused(sensor, generation, *refused),
@@ -77,12 +80,19 @@ impl Core {
         self.logged(sensor, LogLine { level, text });
     }
 
-    fn hello(&mut self, sensor: SensorIx, generation: u64, reply: Reply) {
+    fn hello(
+        &mut self,
+        sensor: SensorIx,
+        generation: u64,
+        reply: Reply,
+        capabilities: Capabilities,
+    ) {
         let slot = &mut self.sensors[sensor.0];
         if slot.life.generation != generation {
             return;
         }
         slot.converses = true;
+        slot.hears_triggers = capabilities.triggers;
         if slot.has_older_output() {
             slot.held_hello = Some(reply);
         } else {
@@ -110,10 +120,12 @@ impl Core {
     /// What the rules said may be out of date where they read the datastore.
     fn judge_again(&mut self, judged: &mut JudgedEvent) {
         let trigger = judged.trigger_ref.as_deref().unwrap_or(&judged.trigger);
-        let stale = judged.store_version != self.store.version();
-        if stale && self.rules.reads_store(trigger) {
+        let old_store = judged.store_version != self.store.version();
+        let old_rules = *judged.rule_set != *self.rules.hash();
+        if old_rules || old_store && self.rules.reads_store(trigger) {
             let payload = serde_json::from_str(&judged.payload).unwrap_or_default();
             judged.judgement = self.judgement(trigger, &payload);
+            judged.rule_set = self.rules.hash().into();
             judged.verdict = judged.judgement.verdict().to_string();
         }
     }

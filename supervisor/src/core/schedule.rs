@@ -82,6 +82,13 @@ impl Schedule {
         self.timers.iter().map(|one| (&one.rule, wall(one.settled)))
     }
 
+    /// The same by reference.
+    pub fn known(&self) -> HashMap<String, Wall> {
+        let all = self.settled();
+        all.map(|(rule, at)| (rule.trigger.reference.clone(), at))
+            .collect()
+    }
+
     /// Timers that will not fire any more, such as a date in the past.
     pub fn over(&self) -> impl Iterator<Item = &TimerRule> {
         let over = self.timers.iter().filter(|one| one.next.is_none());

@@ -46,6 +46,8 @@ pub struct Slot {
     pub started: Option<Duration>,
     /// It said `hello`: it may be written to.
     pub converses: bool,
+    /// It takes `trigger.*`.
+    pub hears_triggers: bool,
     /// Generations whose output is not yet read to its end.
     pub undrained: Vec<u64>,
     /// A `hello` that waits for an older generation to be read to its end.
@@ -75,6 +77,7 @@ impl Slot {
             pid: None,
             started: None,
             converses: false,
+            hears_triggers: false,
             undrained: Vec::new(),
             held_hello: None,
             last_words: None,
@@ -121,7 +124,7 @@ const HEARTBEAT_S: f64 = 10.0;
 
 /// The triggers of a sensor's types: one for each type without parameters (StackStorm's shadow
 /// triggers), and one for each set of parameters that rules give to a type.
-fn triggers(catalog: &Catalog, rules: &RuleSet, spec: &Sensor) -> Vec<Trigger> {
+pub fn triggers(catalog: &Catalog, rules: &RuleSet, spec: &Sensor) -> Vec<Trigger> {
     let mut found = Vec::new();
     for reference in &spec.trigger_types {
         let kind = catalog.trigger_types.get(reference);

@@ -417,6 +417,7 @@ impl Core {
     fn answer_api(&mut self, ask: u64, question: Ask) {
         match question {
             Ask::Kv(question) => self.ask_kv(ask, question),
+            Ask::Reload(catalog, rules) => self.reload(ask, *catalog, rules),
         }
     }
 

@@ -8,9 +8,9 @@ use super::clock::Wall;
 use super::intake::JudgedEvent;
 use super::notice::{Level, Notice};
 use super::record::{self, Execution, Exit, Outcome};
+use super::seal::masked;
 use super::sensor::SensorIx;
 use super::step::{AcceptedEvent, After, Core};
-use crate::catalog::Action;
 use crate::rules::{Judgement, Trigger};
 
 /// Longest payload in the stream, characters.
@@ -51,9 +51,6 @@ impl Core {
     pub(super) fn tell_of_end(&mut self, execution: &Execution, outcome: &Outcome) {
         let action = self.catalog.actions.get(&execution.action).cloned();
         self.emit("core.st2.generic.actiontrigger", || {
-            let masked = action
-                .as_ref()
-                .map(|one| masked(one, &execution.parameters));
             json!({
                 "execution_id": execution.id(),
                 "status": outcome.status.word(),
@@ -61,7 +58,7 @@ impl Core {
                 "action_name": execution.action,
                 "action_ref": execution.action,
                 "runner_ref": action.as_ref().map(|one| &one.runner_type),
-                "parameters": masked,
+                "parameters": masked(&execution.parameters),
                 "result": outcome.result,
             })
         });
@@ -148,21 +145,6 @@ impl Core {
         self.batch.events.push(event);
         self.after.insert(at, After::Event(Box::new(accepted)));
     }
-}
-
-/// Parameters as they may be told, with the secret ones hidden.
-fn masked(action: &Action, parameters: &Map<String, Value>) -> Map<String, Value> {
-    let hide = |(name, value): (&String, &Value)| {
-        let schema = action.all_parameters.get(name);
-        let secret = schema.is_some_and(|schema| schema["secret"] == true);
-        let shown = if secret {
-            json!("********")
-        } else {
-            value.clone()
-        };
-        (name.clone(), shown)
-    };
-    parameters.iter().map(hide).collect()
 }
 
 /// StackStorm's schema of these payloads has one member `object`, what it sends has the others:

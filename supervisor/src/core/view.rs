@@ -10,6 +10,7 @@ use super::clock::Wall;
 use super::datastore::Key;
 use super::ids;
 use super::record::{KvItem, LastExit, Status};
+use super::seal::masked;
 use super::sensor::Slot;
 use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
 use crate::rules::store::Owner;
@@ -172,6 +173,36 @@ pub fn event(row: &EventRow, whole: bool) -> Value {
     shown
 }
 
+/// A rule that asked for its action, or failed, on an event.
+#[derive(Clone, Debug)]
+pub struct EnforcementRow {
+    /// Number of the event, and when it was accepted.
+    pub event: (u64, Wall),
+    /// Rule.
+    pub rule: String,
+    /// Number of the execution, and when it was asked for.
+    pub execution: Option<(u64, Wall)>,
+    /// Why the rule failed.
+    pub failure: Option<String>,
+}
+
+/// An enforcement, as `/v1/ruleenforcements` has it.
+pub fn enforcement(row: &EnforcementRow) -> Value {
+    let event = ids::format(ids::Kind::Event, row.event.1, row.event.0);
+    let execution = row
+        .execution
+        .map(|(seq, at)| ids::format(ids::Kind::Execution, at, seq));
+    json!({
+        "id": stable_id("enforcement", &format!("{event}:{}", row.rule)),
+        "trigger_instance_id": event,
+        "rule": {"ref": row.rule, "id": stable_id("rule", &row.rule)},
+        "execution_id": execution,
+        "failure_reason": row.failure,
+        "enforced_at": row.execution.map_or(row.event.1, |(_, at)| at).rfc3339(),
+        "status": if row.failure.is_some() { "failed" } else { "succeeded" },
+    })
+}
+
 /// An item of the datastore, as `/v1/keys` has it; a secret one with its ciphertext.
 pub fn kv_item(key: &Key, item: &KvItem) -> Value {
     let uid = format!("key_value_pair:{}:{}", key.scope(), key.name());
@@ -236,7 +267,7 @@ pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
         "context": {"user": "petrel", "trigger_instance": {"id": event}},
         "rule": {"ref": row.rule},
         "trigger_instance": {"id": event, "trigger": row.trigger},
-        "parameters": raw(&row.parameters),
+        "parameters": shown_parameters(&row.parameters),
         "status": row.status.word(),
         "requested_timestamp": row.requested.rfc3339(),
         "start_timestamp": row.started.unwrap_or(row.requested).rfc3339(),
@@ -244,6 +275,13 @@ pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
         "elapsed_seconds": took.map(|t| t.as_secs_f64()),
         "result": row.result.as_deref().map(raw),
     })
+}
+
+fn shown_parameters(text: &str) -> Value {
+    match raw(text) {
+        Value::Object(parameters) => json!(masked(&parameters)),
+        other => other,
+    }
 }
 
 /// What the rules said, with its members spelled out.

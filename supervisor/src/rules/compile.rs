@@ -13,7 +13,7 @@ use super::criteria::{Fault, Test};
 use super::engine::{Compiled, Slot, TimerRule};
 use super::operators::known_operators;
 use super::parameters::{self, Check, Plan};
-use super::template::Templates;
+use super::template::{Templates, is_template};
 use super::timer::Timer;
 use super::trigger::Trigger;
 use super::{RuleSet, config, shell_risk};
@@ -144,13 +144,15 @@ impl Compiler<'_> {
         let action = action.filter(|_| known)?;
         let timer = timer?;
         let plan = self.plan(rule, &action);
+        let config = self.config(rule, &action);
         let check = self.checks.entry(action.reference.clone()).or_default();
         Some(Compiled {
             timer,
             tests: tests?,
             plan,
+            secrets: secrets(rule, &action, config.as_deref()).into(),
             check: Arc::clone(check),
-            config: self.config(rule, &action),
+            config,
             context: Jinja::from(Serde(&json!({
                 "rule": {"id": rule.reference, "ref": rule.reference, "name": rule.name},
                 "user": "stanley",
@@ -312,6 +314,33 @@ impl Compiler<'_> {
         let asks = templates.any(|value| value.to_string().contains("config_context"));
         let pack = self.catalog.packs.get(&action.pack);
         pack.filter(|_| asks).cloned()
+    }
+}
+
+/// Parameters that are secret: by their schema, because a template decrypts, or because it takes
+/// from what is secret. Text that only looks so is hidden as well.
+fn secrets(rule: &Rule, action: &Action, config: Option<&Pack>) -> Vec<String> {
+    let of_config = config.is_some_and(|pack| !pack.secrets.is_empty());
+    let text = |name: &str, schema: &Value| {
+        let value = rule.parameters.get(name).or_else(|| schema.get("default"));
+        value.map(Value::to_string).unwrap_or_default()
+    };
+    let all = || action.all_parameters.iter();
+    let own = |name: &str, schema: &Value| {
+        let text = text(name, schema);
+        schema.get("secret") == Some(&Value::Bool(true))
+            || text.contains("decrypt_kv")
+            || of_config && text.contains("config_context")
+    };
+    let of_itself = all().filter(|(name, schema)| own(name, schema));
+    let mut found: Vec<String> = of_itself.map(|(name, _)| name.clone()).collect();
+    loop {
+        let takes = |text: &str| is_template(text) && found.iter().any(|name| text.contains(name));
+        let next = all().find(|(name, schema)| !found.contains(name) && takes(&text(name, schema)));
+        match next {
+            Some((name, _)) => found.push(name.clone()),
+            None => return found,
+        }
     }
 }
 

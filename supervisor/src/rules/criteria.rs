@@ -225,6 +225,20 @@ impl Test {
         operators::apply(self.operator, value, pattern, &given)
     }
 
+    /// What the event has, and the pattern as rendered, as far as they can be told.
+    pub fn look(&self, templates: &Templates, scope: &Scope<'_>) -> (Option<Value>, Option<Value>) {
+        let path = self.path.as_ref().ok();
+        let actual = path.and_then(|path| path.first(scope.roots).ok().flatten().cloned());
+        let wanted = match &self.pattern {
+            Pattern::Plain(value) => Some(value.clone()),
+            Pattern::Faulty(_) => None,
+            Pattern::Template { typed, text } => {
+                render(typed.as_deref(), text, templates, scope).ok()
+            }
+        };
+        (actual, wanted)
+    }
+
     fn items(
         &self,
         value: &Value,

@@ -23,7 +23,7 @@ use crate::catalog::{Action, Catalog, Diagnostic, Pack, Rule, WhenMissed};
 #[derive(Debug, Default)]
 pub struct RuleSet {
     /// By the reference of the trigger.
-    slots: HashMap<String, Slot>,
+    pub(super) slots: HashMap<String, Slot>,
     /// Those that are a type with parameters, by reference.
     triggers: BTreeMap<String, Arc<Trigger>>,
     timers: Vec<TimerRule>,
@@ -68,6 +68,8 @@ pub struct Compiled {
     pub tests: Vec<Test>,
     /// Its parameters, or why every event fails.
     pub plan: Result<Plan, String>,
+    /// Names of the parameters that nobody may see.
+    pub secrets: Arc<[String]>,
     /// The check of the action's parameters.
     pub check: Arc<Check>,
     /// The pack whose configuration is `config_context`; none where no template asks for it.
@@ -85,6 +87,8 @@ pub struct Requested {
     pub action: Arc<Action>,
     /// Rendered and cast; defaults of the action are not among them.
     pub parameters: Map<String, Value>,
+    /// Names of those that nobody may see.
+    pub secrets: Arc<[String]>,
 }
 
 /// A rule that did not match.
@@ -266,13 +270,14 @@ impl RuleSet {
                 rule: Arc::clone(rule),
                 action: Arc::clone(&compiled.action),
                 parameters,
+                secrets: Arc::clone(&compiled.secrets),
             }),
             Err(reason) => fail(judgement, reason),
         }
         true
     }
 
-    fn parameters(
+    pub(super) fn parameters(
         &self,
         compiled: &Compiled,
         scope: &Scope<'_>,
@@ -307,7 +312,7 @@ impl RuleSet {
 }
 
 /// What is false in Python.
-fn is_empty(payload: &Value) -> bool {
+pub(super) fn is_empty(payload: &Value) -> bool {
     match payload {
         Value::Null | Value::Bool(false) => true,
         Value::Object(map) => map.is_empty(),

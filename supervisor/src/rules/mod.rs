@@ -8,6 +8,7 @@ mod config;
 pub mod criteria;
 mod dates;
 mod engine;
+mod explain;
 pub mod filters;
 pub mod literal;
 pub mod operators;
@@ -24,6 +25,7 @@ pub mod verdict;
 
 pub use compile::Host;
 pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot, TimerRule};
+pub use explain::{Explained, Told};
 pub use operators::known_operators;
 pub use trigger::Trigger;
 pub use verdict::{Miss, Verdict};

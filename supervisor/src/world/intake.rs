@@ -1,13 +1,17 @@
 //! The thread on which sensors' output becomes judged events.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
 
 use super::clock;
+use crate::catalog::Catalog;
 use crate::core::Input;
 use crate::core::datastore::View;
 use crate::core::intake::Intake;
 use crate::core::sensor::SensorIx;
+use crate::rules::RuleSet;
 
 /// Pieces of all sensors that wait for the thread.
 const MOST_PIECES: usize = 64;
@@ -35,13 +39,22 @@ pub enum Piece {
     After(Input),
 }
 
+/// By what the thread judges.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// The datastore.
+    pub store: View,
+    /// New packs and their rules, after a reload.
+    pub packs: Option<(Arc<Catalog>, Arc<RuleSet>)>,
+}
+
 /// The way to the thread.
 #[derive(Clone, Debug)]
 pub struct Thread {
     /// What it is to read, in order.
     pub pieces: Sender<Piece>,
-    /// The datastore by which it judges; only the latest counts.
-    pub store: watch::Sender<View>,
+    /// By what it judges; only the latest counts.
+    pub shown: watch::Sender<Shown>,
 }
 
 /// Starts the thread; what it makes of the pieces goes to `inputs`. It ends with the last sender,
@@ -51,21 +64,27 @@ pub struct Thread {
 /// When the system refuses another thread.
 pub fn start(mut intake: Intake, inputs: Sender<Input>) -> std::io::Result<Thread> {
     let (pieces, waiting) = channel(MOST_PIECES);
-    let (store, shown) = watch::channel(View::default());
+    let (to, shown) = watch::channel(Shown::default());
     std::thread::Builder::new()
         .name("intake".into())
         .spawn(move || run(&mut intake, waiting, shown, &inputs))?;
-    Ok(Thread { pieces, store })
+    Ok(Thread { pieces, shown: to })
 }
 
 fn run(
     intake: &mut Intake,
     mut waiting: Receiver<Piece>,
-    mut shown: watch::Receiver<View>,
+    mut shown: watch::Receiver<Shown>,
     inputs: &Sender<Input>,
 ) {
     while let Some(piece) = waiting.blocking_recv() {
-        intake.show(shown.borrow_and_update().clone());
+        if shown.has_changed().unwrap_or(false) {
+            let Shown { store, packs } = shown.borrow_and_update().clone();
+            intake.show(store);
+            if let Some((catalog, rules)) = packs {
+                intake.adopt(catalog, rules);
+            }
+        }
         for input in judge(intake, piece) {
             if inputs.blocking_send(input).is_err() {
                 return;

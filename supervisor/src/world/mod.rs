@@ -14,6 +14,7 @@ pub mod procfs;
 pub mod python;
 pub mod recovery;
 pub mod runners;
+pub mod secrets;
 pub mod sensor;
 pub mod spawn;
 pub mod stream;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{Sender, UnboundedSender};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::catalog::{Catalog, Sensor};
 use crate::core::effect::{Effect, RunOrder};
@@ -44,8 +45,8 @@ const CONFIG_IN_ENVIRONMENT: usize = 64 << 10;
 /// Everything outside.
 #[derive(Debug)]
 pub struct World {
-    /// The packs.
-    pub catalog: Arc<Catalog>,
+    /// The packs, for all that read them.
+    pub catalog: watch::Sender<Arc<Catalog>>,
     /// How to call the wrapper.
     pub wrapper: Wrapper,
     /// Where runners run.
@@ -116,7 +117,12 @@ impl World {
                     let _ = waiting.send(answer);
                 }
             }
-            Effect::Datastore(view) => drop(self.intake.store.send_replace(view)),
+            Effect::Datastore(view) => self.intake.shown.send_modify(|shown| shown.store = view),
+            Effect::Adopt { catalog, rules } => {
+                self.catalog.send_replace(Arc::clone(&catalog));
+                let packs = Some((catalog, rules));
+                self.intake.shown.send_modify(|shown| shown.packs = packs);
+            }
             Effect::Exit => {}
         }
     }
@@ -205,7 +211,8 @@ impl World {
         generation: u64,
         config: &Map<String, Value>,
     ) -> anyhow::Result<u32> {
-        let spec = self.catalog.sensors.values().nth(sensor.0).cloned();
+        let catalog = Arc::clone(&self.catalog.borrow());
+        let spec = catalog.sensors.values().nth(sensor.0).cloned();
         let spec = spec.ok_or_else(|| anyhow::anyhow!("it is not in the catalog"))?;
         let child = self.wrapper.spawn(spawn::Order {
             args: self.sensor_args(&spec),
@@ -270,7 +277,8 @@ impl World {
         spec: &Sensor,
         config: &Map<String, Value>,
     ) -> anyhow::Result<Vec<(String, String)>> {
-        let Some(pack) = self.catalog.packs.get(&spec.pack) else {
+        let catalog = Arc::clone(&self.catalog.borrow());
+        let Some(pack) = catalog.packs.get(&spec.pack) else {
             return Ok(Vec::new());
         };
         let folder = self.place.memory.join(&spec.reference);

@@ -18,7 +18,7 @@ use crate::core::record::{Batch, Exit, Outcome, Status};
 use crate::core::sensor::SensorIx;
 use crate::core::step::Boot;
 use crate::core::{Core, Effect, Input, Signal};
-use crate::rules::{Judgement, Requested};
+use crate::rules::{Judgement, Requested, RuleSet};
 
 const PARALLEL: usize = 3;
 
@@ -259,7 +259,10 @@ impl World {
             }
             Effect::Forget { execution } => drop(self.exits.remove(&execution)),
             Effect::Exit => self.rested = true,
-            Effect::Datastore(_) | Effect::Notice(_) | Effect::Reply { .. } => {}
+            Effect::Adopt { .. }
+            | Effect::Datastore(_)
+            | Effect::Notice(_)
+            | Effect::Reply { .. } => {}
         }
     }
 
@@ -425,6 +428,7 @@ impl World {
             rule,
             action,
             parameters: Map::new(),
+            secrets: Arc::default(),
         });
         let key = self.rng.percent(20).then(|| self.rng.below(5).to_string());
         JudgedEvent {
@@ -441,7 +445,7 @@ impl World {
                 ..Judgement::default()
             },
             verdict: "{}".into(),
-            rule_set: "x".into(),
+            rule_set: RuleSet::default().hash().into(),
             store_version: 0,
         }
     }

@@ -11,7 +11,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use serde_json::{Map, Value};
 
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::{TimerFault, quoted};
 
 /// Steps of one search. Whatever a calendar can give comes within 400 years, which take less; more

@@ -1,135 +1,14 @@
 //! One field of a cron timer: APScheduler's expressions (`triggers/cron/expressions.py`, 3.11), what
 //! they accept and which value they give next.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 
+use super::kind::{self, Kind};
 use super::{TimerFault, quoted, suggestion};
 
-/// The fields, most significant first: the order in which they are searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Year,
-    Month,
-    Day,
-    Week,
-    DayOfWeek,
-    Hour,
-    Minute,
-    Second,
-}
-
-const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
 const POSITIONS: [&str; 6] = ["1st", "2nd", "3rd", "4th", "5th", "last"];
 /// Expressions in one field; a list of every value of any field is shorter.
 const MAX_EXPRESSIONS: usize = 1000;
-
-impl Kind {
-    pub(super) const ALL: [Kind; 8] = [
-        Kind::Year,
-        Kind::Month,
-        Kind::Day,
-        Kind::Week,
-        Kind::DayOfWeek,
-        Kind::Hour,
-        Kind::Minute,
-        Kind::Second,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Kind::Year => "year",
-            Kind::Month => "month",
-            Kind::Day => "day",
-            Kind::Week => "week",
-            Kind::DayOfWeek => "day_of_week",
-            Kind::Hour => "hour",
-            Kind::Minute => "minute",
-            Kind::Second => "second",
-        }
-    }
-
-    /// False for what follows from the other fields: the week and the day of the week.
-    pub(super) fn is_real(self) -> bool {
-        !matches!(self, Kind::Week | Kind::DayOfWeek)
-    }
-
-    /// Smallest value.
-    pub(super) fn min(self) -> i64 {
-        match self {
-            Kind::Year => 1970,
-            Kind::Month | Kind::Day | Kind::Week => 1,
-            _ => 0,
-        }
-    }
-
-    /// Largest value that any date has.
-    fn max(self) -> i64 {
-        match self {
-            Kind::Year => 9999,
-            Kind::Month => 12,
-            Kind::Day => 31,
-            Kind::Week => 53,
-            Kind::DayOfWeek => 6,
-            Kind::Hour => 23,
-            Kind::Minute | Kind::Second => 59,
-        }
-    }
-
-    /// Largest value in the month of a date.
-    pub(super) fn max_at(self, at: DateTime) -> i64 {
-        match self {
-            Kind::Day => i64::from(at.days_in_month()),
-            other => other.max(),
-        }
-    }
-
-    /// The value that a date has.
-    pub(super) fn of(self, at: DateTime) -> i64 {
-        match self {
-            Kind::Year => i64::from(at.year()),
-            Kind::Month => i64::from(at.month()),
-            Kind::Day => i64::from(at.day()),
-            Kind::Week => i64::from(at.date().iso_week_date().week()),
-            Kind::DayOfWeek => weekday(at.date()),
-            Kind::Hour => i64::from(at.hour()),
-            Kind::Minute => i64::from(at.minute()),
-            Kind::Second => i64::from(at.second()),
-        }
-    }
-
-    /// What the field is when its rule does not give it but gives a more significant one.
-    fn default_text(self) -> &'static str {
-        match self {
-            Kind::Year | Kind::Week | Kind::DayOfWeek => "*",
-            Kind::Month | Kind::Day => "1",
-            Kind::Hour | Kind::Minute | Kind::Second => "0",
-        }
-    }
-
-    fn names(self) -> &'static [&'static str] {
-        match self {
-            Kind::Month => &MONTHS,
-            Kind::DayOfWeek => &WEEKDAYS,
-            _ => &[],
-        }
-    }
-
-    fn allowed(self) -> String {
-        match self {
-            Kind::Month => "use 1 to 12 or jan..dec".into(),
-            Kind::Day => "use 1 to 31, `last`, or a day like `2nd fri` or `last sun`".into(),
-            Kind::DayOfWeek => "use 0 (Monday) to 6 (Sunday) or mon..sun".into(),
-            other => format!("use {} to {}", other.min(), other.max()),
-        }
-    }
-}
-
-fn weekday(date: Date) -> i64 {
-    i64::from(date.weekday().to_monday_zero_offset())
-}
 
 /// One expression of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +40,7 @@ impl Expression {
             }
             Self::Weekday { position, weekday } => {
                 let days = i64::from(at.days_in_month());
-                let first = 1 + (weekday - self::weekday(at.date().first_of_month())).rem_euclid(7);
+                let first = 1 + (weekday - kind::weekday(at.date().first_of_month())).rem_euclid(7);
                 let day = match position {
                     5 => first + (days - first) / 7 * 7,
                     _ => first + position * 7,

@@ -6,6 +6,7 @@
 mod cron;
 mod date;
 mod field;
+mod kind;
 #[cfg(test)]
 mod tests;
 

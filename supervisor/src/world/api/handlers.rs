@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,8 +27,10 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/triggertypes", get(triggers))
         .route("/v1/rules", get(rules))
         .route("/v1/actions", get(actions))
+        .route("/v1/reload", post(reload))
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
+        .route("/v1/ruleenforcements", get(enforcements))
         .route("/v1/triggerinstances", get(events))
         .route("/v1/triggerinstances/{id}", get(event))
         .merge(super::keys::router())
@@ -55,6 +57,7 @@ struct List {
     offset: Option<usize>,
     action: Option<String>,
     trigger: Option<String>,
+    rule_ref: Option<String>,
     status: Option<String>,
 }
 
@@ -97,24 +100,28 @@ async fn nowhere() -> Fault {
 }
 
 async fn packs(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
-    let all = shared.catalog.packs.values();
+    let catalog = shared.catalog();
+    let all = catalog.packs.values();
     cut(all.map(|one| view::pack(one)).collect(), &list)
 }
 
 async fn triggers(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
-    let all = shared.catalog.trigger_types.values();
+    let catalog = shared.catalog();
+    let all = catalog.trigger_types.values();
     let some = all.filter(|one| list.wants(&one.pack));
     cut(some.map(|one| view::trigger_type(one)).collect(), &list)
 }
 
 async fn rules(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
-    let all = shared.catalog.rules.values();
+    let catalog = shared.catalog();
+    let all = catalog.rules.values();
     let some = all.filter(|one| list.wants(&one.pack));
     cut(some.map(|one| view::rule(one)).collect(), &list)
 }
 
 async fn actions(State(shared): State<Shared>, Query(list): Query<List>) -> Response {
-    let all = shared.catalog.actions.values();
+    let catalog = shared.catalog();
+    let all = catalog.actions.values();
     let some = all.filter(|one| list.wants(&one.pack));
     cut(some.map(|one| view::action(one)).collect(), &list)
 }
@@ -180,7 +187,8 @@ async fn executions(State(shared): State<Shared>, Query(list): Query<List>) -> A
     let wanted = wanted(&list, &list.action)?;
     let limit = wanted.limit;
     let Page { rows, total } = read(&shared, move |db| query::executions(db, &wanted)).await?;
-    let rows = rows.iter().map(|row| view::execution(row, &shared.catalog));
+    let catalog = shared.catalog();
+    let rows = rows.iter().map(|row| view::execution(row, &catalog));
     Ok(page(rows.collect(), total, limit))
 }
 
@@ -189,7 +197,8 @@ async fn execution(State(shared): State<Shared>, Path(id): Path<String>) -> Answ
         Some(seq) => read(&shared, move |db| query::execution(db, seq)).await?,
         None => None,
     };
-    let shown = found.map(|row| view::execution(&row, &shared.catalog));
+    let catalog = shared.catalog();
+    let shown = found.map(|row| view::execution(&row, &catalog));
     identified(shown, "execution", &id)
 }
 
@@ -198,6 +207,21 @@ async fn events(State(shared): State<Shared>, Query(list): Query<List>) -> Answe
     let limit = wanted.limit;
     let Page { rows, total } = read(&shared, move |db| query::events(db, &wanted)).await?;
     let rows = rows.iter().map(|row| view::event(row, false));
+    Ok(page(rows.collect(), total, limit))
+}
+
+/// Ours: reads the packs again.
+async fn reload(State(shared): State<Shared>) -> Answer {
+    let answer = ask(&shared, Question::Reload).await;
+    let answer = answer.map_err(|Fault(_, why)| Fault(StatusCode::CONFLICT, why))?;
+    Ok(Json(answer).into_response())
+}
+
+async fn enforcements(State(shared): State<Shared>, Query(list): Query<List>) -> Answer {
+    let wanted = wanted(&list, &list.rule_ref)?;
+    let limit = wanted.limit;
+    let Page { rows, total } = read(&shared, move |db| query::enforcements(db, &wanted)).await?;
+    let rows = rows.iter().map(view::enforcement);
     Ok(page(rows.collect(), total, limit))
 }
 

@@ -1,6 +1,7 @@
 //! `/v1/keys`: the datastore.
 
-use axum::extract::{Path, Query, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -13,10 +14,15 @@ use super::{Question, Shared};
 use crate::core::input::Ask;
 use crate::core::kv::{Key, KvAsk, Owner, Put, Secrecy, USER};
 
+/// Most bytes of a body: a full datastore, with room for JSON's escapes.
+const MOST_BYTES: usize = 96 << 20;
+
 pub(super) fn router() -> Router<Shared> {
+    let all = get(list).post(load).delete(delete_by_prefix);
     Router::new()
-        .route("/v1/keys", get(list).post(load))
+        .route("/v1/keys", all)
         .route("/v1/keys/{*name}", get(one).put(set).delete(delete))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
 
 /// Parameters of every path.
@@ -40,11 +46,20 @@ struct Item {
     user: Option<String>,
     ttl: Option<u64>,
     /// To be encrypted.
-    #[serde(default)]
-    secret: bool,
+    secret: Option<bool>,
     /// It is ciphertext already.
-    #[serde(default)]
-    encrypted: bool,
+    encrypted: Option<bool>,
+}
+
+/// What a body says.
+fn body<T: serde::de::DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
+    let wrong = |error: serde_json::Error| {
+        Fault(
+            StatusCode::BAD_REQUEST,
+            format!("the body is wrong: {error}"),
+        )
+    };
+    serde_json::from_slice(bytes).map_err(wrong)
 }
 
 /// Whose keys a word names; none for those of all.
@@ -78,7 +93,7 @@ fn put(item: Item, name: &str, asked: &Asked) -> Result<Put, Fault> {
         key: key(scope, user, name)?,
         value: item.value,
         ttl: item.ttl.filter(|ttl| *ttl > 0),
-        secrecy: match (item.encrypted, item.secret) {
+        secrecy: match (item.encrypted == Some(true), item.secret == Some(true)) {
             (true, _) => Secrecy::Encrypted,
             (false, true) => Secrecy::Encrypt,
             (false, false) => Secrecy::Plain,
@@ -97,21 +112,49 @@ fn not_found(name: &str) -> Fault {
 }
 
 async fn list(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Answer {
-    let owner = owner(asked.scope.as_deref())?;
-    let prefix = asked.prefix.clone().unwrap_or_default();
-    let prefix = match (owner, &asked.user) {
-        (Some(Owner::User), user) => {
-            format!("{}:{prefix}", user.as_deref().unwrap_or(USER))
+    Ok(cut(listed(&shared, &asked).await?, &asked))
+}
+
+/// The items that are asked for. A user means the scope of that user, and the scope of all is
+/// everybody's items and a user's own, as in StackStorm.
+async fn listed(shared: &Shared, asked: &Asked) -> Result<Vec<Value>, Fault> {
+    let owner = match asked.user {
+        Some(_) => Some(Owner::User),
+        None => owner(asked.scope.as_deref())?,
+    };
+    let prefix = asked.prefix.as_deref().unwrap_or_default();
+    let of_user = format!("{}:{prefix}", asked.user.as_deref().unwrap_or(USER));
+    let mut items = Vec::new();
+    for (each, prefix) in [(Owner::System, prefix), (Owner::User, &of_user)] {
+        if owner.is_some_and(|owner| owner != each) {
+            continue;
         }
-        _ => prefix,
+        let question = KvAsk::List {
+            owner: Some(each),
+            prefix: prefix.to_owned(),
+            decrypt: asked.decrypt,
+        };
+        if let Value::Array(found) = kv(shared, question).await? {
+            items.extend(found);
+        }
+    }
+    Ok(items)
+}
+
+/// Ours: removes all items whose name begins with the prefix, which must be there; the items.
+async fn delete_by_prefix(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Answer {
+    if asked.prefix.as_deref().unwrap_or_default().is_empty() {
+        let why = "without a \"prefix\" this would remove every item".to_owned();
+        return Err(Fault(StatusCode::BAD_REQUEST, why));
+    }
+    let items = listed(&shared, &asked).await?;
+    let key_of = |item: &Value| {
+        let name = item["name"].as_str().unwrap_or_default();
+        key(item["scope"].as_str(), item["user"].as_str(), name)
     };
-    let question = KvAsk::List {
-        owner,
-        prefix,
-        decrypt: asked.decrypt,
-    };
-    let items = kv(&shared, question).await?;
-    Ok(cut(items.as_array().cloned().unwrap_or_default(), &asked))
+    let keys = items.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
+    kv(&shared, KvAsk::Delete(keys)).await?;
+    Ok(Json(items).into_response())
 }
 
 /// A page, with StackStorm's header that tells how many there are.
@@ -141,21 +184,17 @@ async fn set(
     State(shared): State<Shared>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
-    Json(item): Json<Item>,
+    bytes: Bytes,
 ) -> Answer {
-    let puts = vec![put(item, &name, &asked)?];
+    let puts = vec![put(body(&bytes)?, &name, &asked)?];
     let written = kv(&shared, KvAsk::Set(puts)).await?;
     Ok(Json(written[0].clone()).into_response())
 }
 
 /// Ours: writes all of a list or nothing.
-async fn load(
-    State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
-    Json(items): Json<Vec<Item>>,
-) -> Answer {
+async fn load(State(shared): State<Shared>, Query(asked): Query<Asked>, bytes: Bytes) -> Answer {
     let mut puts = Vec::new();
-    for mut item in items {
+    for mut item in body::<Vec<Item>>(&bytes)? {
         let name = item
             .name
             .take()

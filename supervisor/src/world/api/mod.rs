@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::Catalog;
 use crate::core::input::Ask;
@@ -27,6 +27,8 @@ pub const SOCKET_FILE: &str = "socket";
 pub enum Question {
     /// Something that the core decides.
     Core(Ask),
+    /// Read the packs again and take what changed.
+    Reload,
     /// All sensors with their life, or one by its reference.
     Sensors(Option<String>),
 }
@@ -38,9 +40,16 @@ pub type Asked = (Question, oneshot::Sender<Result<Value, String>>);
 #[derive(Clone, Debug)]
 pub struct Shared {
     /// The packs.
-    pub catalog: Arc<Catalog>,
+    pub packs: watch::Receiver<Arc<Catalog>>,
     /// The data folder.
     pub data: PathBuf,
     /// To the loop.
     pub questions: mpsc::Sender<Asked>,
+}
+
+impl Shared {
+    /// The packs as they are now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.packs.borrow())
+    }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::clock::Wall;
 use crate::core::record::{Execution, Status};
-use crate::core::view::{EventRow, ExecutionRow};
+use crate::core::view::{EnforcementRow, EventRow, ExecutionRow};
 
 /// A page of rows, newest first, and how many there are in all.
 #[derive(Debug)]
@@ -141,6 +141,47 @@ pub fn executions(db: &Connection, wanted: &Wanted) -> rusqlite::Result<Page<Exe
         params![wanted.reference, status],
         |row| row.get::<_, i64>(0),
     )?;
+    Ok(Page {
+        rows,
+        total: total as u64,
+    })
+}
+
+/// The newest enforcements: executions that rules asked for, and rules that failed on an event.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn enforcements(db: &Connection, wanted: &Wanted) -> rusqlite::Result<Page<EnforcementRow>> {
+    const ALL: &str = "
+        SELECT event, received, rule, executions.seq AS execution, requested, NULL AS reason
+            FROM executions JOIN events ON events.seq = event
+        UNION ALL
+        SELECT seq, received, failed.key, NULL, NULL, failed.value
+            FROM events, json_each(verdict, '$.f') AS failed WHERE instr(verdict, '\"f\":') > 0";
+    let listing = format!(
+        "SELECT * FROM ({ALL}) WHERE ?1 IS NULL OR rule = ?1
+         ORDER BY event DESC, rule LIMIT ?2 OFFSET ?3"
+    );
+    let page = params![wanted.reference, wanted.limit as i64, wanted.offset as i64];
+    let mut statement = db.prepare_cached(&listing)?;
+    let rows = statement.query_map(page, |row| {
+        let execution: Option<i64> = row.get("execution")?;
+        let requested: Option<i64> = row.get("requested")?;
+        Ok(EnforcementRow {
+            event: (
+                row.get::<_, i64>("event")? as u64,
+                Wall(row.get("received")?),
+            ),
+            rule: row.get("rule")?,
+            execution: execution
+                .zip(requested)
+                .map(|(seq, at)| (seq as u64, Wall(at))),
+            failure: row.get("reason")?,
+        })
+    })?;
+    let rows = rows.collect::<Result<_, _>>()?;
+    let counting = format!("SELECT count(*) FROM ({ALL}) WHERE ?1 IS NULL OR rule = ?1");
+    let total: i64 = db.query_row(&counting, [&wanted.reference], |row| row.get(0))?;
     Ok(Page {
         rows,
         total: total as u64,

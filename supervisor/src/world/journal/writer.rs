@@ -168,6 +168,10 @@ fn write(
     boot: &str,
     duplicates: &mut Vec<Duplicate>,
 ) -> rusqlite::Result<()> {
+    for (hash, text) in &batch.rule_sets {
+        db.prepare_cached("INSERT INTO rule_sets VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute([hash, text])?;
+    }
     for event in &batch.events {
         match first_of(db, event)? {
             Some(first) => duplicates.push(Duplicate {

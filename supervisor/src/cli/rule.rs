@@ -1,0 +1,27 @@
+//! `petrel rule`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::lists;
+use super::rule_test::Test;
+
+/// See [`super::Command::Rule`].
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List them.
+    List(lists::List),
+    /// Say what a rule makes of an event, criterion by criterion; runs nothing.
+    Test(Test),
+}
+
+impl Command {
+    /// Runs it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::List(list) => list.run(&lists::RULES),
+            Self::Test(test) => test.run(),
+        }
+    }
+}
