@@ -327,3 +327,29 @@ fn a_sensor_may_have_many_trigger_types_or_none_and_any_kind_of_enabled() {
     assert_eq!(many.trigger_types, ["p.one", "p.two.dotted", "p.t"]);
     assert!(many.enabled && !none.enabled && none.trigger_types.is_empty());
 }
+
+#[test]
+fn more_parts_than_anybody_writes_are_refused_at_once() {
+    let many = |line: &str| line.repeat(20_000);
+    let rule = "name: x\ntrigger: {type: p.t}\naction: {ref: p.act}\n";
+    let criteria: String = (0..20_000)
+        .map(|at| format!("  k{at}: {{type: eq}}\n"))
+        .collect();
+    let unknown: String = (0..20_000).map(|at| format!("k{at}: 1\n")).collect();
+    for (path, text, at_most) in [
+        ("rules/x.yaml", format!("{rule}criteria:\n{criteria}"), 1001),
+        ("rules/x.yaml", format!("{rule}{unknown}"), 10),
+        (
+            "sensors/x.yaml",
+            format!(
+                "class_name: X\nentry_point: a.py\ntrigger_types:\n{}",
+                many("  - {nam: x}\n")
+            ),
+            1001,
+        ),
+    ] {
+        let built = whole(&[(path, Box::leak(text.into_boxed_str()))]);
+        let told = built.diagnostics.len();
+        assert!((1..=at_most).contains(&told), "{path}: {told}");
+    }
+}

@@ -7,7 +7,9 @@ use super::sources::SourceFile;
 use super::yaml::{Data, Node};
 
 /// Most unknown keys of one map that are told.
-const MOST_UNKNOWN: usize = 50;
+const MOST_UNKNOWN: usize = 10;
+/// Most criteria of a rule, parameters of an action, trigger types of a sensor.
+const MOST_PARTS: usize = 1000;
 /// Most of an unknown key that is told.
 const NAME_CHARS: usize = 100;
 
@@ -84,6 +86,15 @@ impl<'a, 'o> Fields<'a, 'o> {
             .push(Diagnostic::error(self.file, span, message).maybe_help(help));
     }
 
+    /// As many parts as anybody would write; an error where there are more, `what` they are called.
+    pub fn few<'n, T>(&mut self, parts: &'n [T], what: &str) -> &'n [T] {
+        if parts.len() > MOST_PARTS {
+            let message = format!("{} {what}: more than {MOST_PARTS} are refused", parts.len());
+            self.error(self.first_key(), message, None);
+        }
+        &parts[..parts.len().min(MOST_PARTS)]
+    }
+
     /// Reports a warning at `span`.
     pub fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         self.out
@@ -128,9 +139,13 @@ impl<'a, 'o> Fields<'a, 'o> {
             // The misspelt key was told as unknown; once is enough.
             let told = format!("unknown key \"{name}\" ");
             let (shown, line) = (self.file.shown.as_str(), span.start.line);
-            self.out.retain(|one| {
-                one.file != shown || one.place.line != line || !one.message.starts_with(&told)
-            });
+            let recent = self.out.len().saturating_sub(2 * MOST_UNKNOWN);
+            let is_told = |one: &Diagnostic| {
+                one.file == shown && one.place.line == line && one.message.starts_with(&told)
+            };
+            if let Some(at) = self.out[recent..].iter().position(is_told) {
+                self.out.remove(recent + at);
+            }
         }
         let help = match near {
             Some(name) if self.get(name).is_some() => format!("rename \"{name}\" to \"{key}\""),

@@ -76,7 +76,8 @@ impl Overrides {
                 inner.warn(node.span, "exceptions for all packs have no effect", help);
                 continue;
             }
-            for (name, node) in exceptions.and_then(Node::as_map).unwrap_or_default() {
+            let exceptions = exceptions.and_then(Node::as_map).unwrap_or_default();
+            for (name, node) in inner.few(exceptions, "exceptions") {
                 self.settings(kind, name.scalar_text(), node, file, inner.out);
             }
         }

@@ -56,7 +56,8 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\w+$").expect("a c
 /// The schemas of a map from names to schemas; `what` one of them is called. Faults in them are
 /// told; the schemas stay as written.
 pub fn described(fields: &mut Fields<'_, '_>, what: &str) -> Map<String, Value> {
-    for (key, schema) in fields.node.as_map().unwrap_or_default() {
+    let all = fields.node.as_map().unwrap_or_default();
+    for (key, schema) in fields.few(all, &format!("{what}s")) {
         let name = key.scalar_text().unwrap_or_default();
         if !WORD.is_match(&name).unwrap_or(false) {
             let help = Some("use letters, digits and _ only".to_owned());

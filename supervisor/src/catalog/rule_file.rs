@@ -202,7 +202,7 @@ fn criteria(fields: &mut Fields<'_, '_>) -> Vec<Criterion> {
         return Vec::new();
     };
     let mut all = Vec::new();
-    for (key, value) in map.as_map().unwrap_or_default() {
+    for (key, value) in fields.few(map.as_map().unwrap_or_default(), "criteria") {
         let name = key.scalar_text().unwrap_or_else(|| "null".into());
         let Some(mut inner) = Fields::of(value, fields.file, "a criterion", fields.out) else {
             fields.faulty = true;

@@ -92,10 +92,11 @@ pub fn sensor(
     let enabled = enabled(&mut fields);
     let poll_interval = poll_interval(&mut fields);
     let protocol = protocol(&mut fields);
-    let list = fields.list("trigger_types");
+    let list = fields.list("trigger_types").and_then(Node::as_list);
+    let list = fields.few(list.unwrap_or_default(), "trigger types");
     let faulty = fields.faulty;
     let written = Written::read(&mut fields);
-    for item in list.and_then(Node::as_list).unwrap_or_default() {
+    for item in list {
         listed(item, pack, file, out, &mut types);
     }
     let sensor = (|| {

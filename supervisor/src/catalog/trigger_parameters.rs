@@ -13,6 +13,9 @@ use super::schema::PayloadCheck;
 use super::sources::SourceFile;
 use super::yaml::Node;
 
+/// Most faults of one rule that are told.
+const MOST_TOLD: usize = 10;
+
 /// Checks of trigger types, compiled once for all rules.
 #[derive(Default)]
 pub struct Checks(HashMap<String, PayloadCheck>);
@@ -33,6 +36,9 @@ impl Checks {
         let mut out = Vec::new();
         let given = Value::Object(rule.trigger_parameters.clone());
         check.each_error(&given, &mut |error| {
+            if out.len() >= MOST_TOLD {
+                return;
+            }
             let (place, path) = place(file, error);
             let (span, message, help) = match error.kind() {
                 ValidationErrorKind::Required { property } if path.is_empty() => {
@@ -45,7 +51,7 @@ impl Checks {
                     )
                 }
                 ValidationErrorKind::AdditionalProperties { unexpected } if path.is_empty() => {
-                    for name in unexpected {
+                    for name in unexpected.iter().take(MOST_TOLD) {
                         out.push(unknown(kind, file, name));
                     }
                     return;

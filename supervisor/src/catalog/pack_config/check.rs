@@ -9,6 +9,9 @@ use super::is_dynamic;
 use super::shape::{is_secret, item, joined, member};
 use crate::catalog::schema::PayloadCheck;
 
+/// Most misfits of one configuration that are told.
+const MOST_TOLD: usize = 100;
+
 /// One thing that does not fit.
 pub struct Misfit {
     /// Names and indices from the top.
@@ -31,7 +34,7 @@ pub fn misfits(
     let config = Value::Object(config.clone());
     let mut found = Vec::new();
     check.each_error(&config, &mut |error| {
-        if !(templates && is_open(error)) {
+        if found.len() < MOST_TOLD && !(templates && is_open(error)) {
             found.push(misfit(schema, error));
         }
     });
