@@ -56,6 +56,15 @@ impl Checks {
                     }
                     return;
                 }
+                ValidationErrorKind::Enum { options } => {
+                    let names = options.as_array().into_iter().flatten();
+                    let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+                    let written = error.instance().as_str().unwrap_or_default();
+                    let help = did_you_mean(written, names.iter().copied());
+                    let all = names.join(", ");
+                    let message = format!("\"{path}\" of {} is one of {all}", kind.reference);
+                    (place, message, help)
+                }
                 _ => (
                     place,
                     format!("\"{path}\" of {}: {error}", kind.reference),
