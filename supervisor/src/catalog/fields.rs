@@ -6,6 +6,11 @@ use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean, nearest};
 use super::sources::SourceFile;
 use super::yaml::{Data, Node};
 
+/// Most unknown keys of one map that are told.
+const MOST_UNKNOWN: usize = 50;
+/// Most of an unknown key that is told.
+const NAME_CHARS: usize = 100;
+
 /// The map under the reader's eyes. Errors are collected in `out`; [`Fields::faulty`] tells
 /// whether one of them came from this map.
 pub struct Fields<'a, 'o> {
@@ -42,10 +47,13 @@ impl<'a, 'o> Fields<'a, 'o> {
 
     /// Reports every key that is not among `known`, with the nearest that is.
     pub fn only(&mut self, known: &[&str], severity: Severity, what: &str) {
-        for (key, _) in self.node.as_map().unwrap_or_default() {
-            let name = key.scalar_text().unwrap_or_else(|| "null".into());
-            if known.contains(&name.as_str()) {
-                continue;
+        let entries = self.node.as_map().unwrap_or_default().iter();
+        let names =
+            entries.map(|(key, _)| (key, key.scalar_text().unwrap_or_else(|| "null".into())));
+        let unknown = names.filter(|(_, name)| !known.contains(&name.as_str()));
+        for (key, mut name) in unknown.take(MOST_UNKNOWN) {
+            if let Some((end, _)) = name.char_indices().nth(NAME_CHARS) {
+                name.truncate(end);
             }
             let message = format!("unknown key \"{name}\" in {what}");
             let help = did_you_mean(&name, known.iter().copied()).or_else(|| {

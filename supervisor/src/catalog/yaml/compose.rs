@@ -1,100 +1,64 @@
 //! Events of libyaml to a tree of nodes: anchors, merges, tags, duplicate keys and the budget.
 
 use std::collections::HashMap;
-use std::panic::catch_unwind;
 
-use libyaml_safer::{Error, ErrorKind, Event, EventData, Mark as YamlMark, Parser};
+use libyaml_safer::{Event, EventData};
 
-use super::node::{Data, Node, python_float};
+use super::events::{Events, guarded};
+use super::fault::{Fault, FaultKind, Remark, fault, point, span};
+use super::node::{Data, Node};
 use super::padding;
 use super::resolve::{self, YAML};
-use super::{MAX_BYTES, MAX_DEPTH, MAX_EXPANDED, MAX_NODES};
+use super::{MAX_BYTES, MAX_DEPTH, MAX_EXPANDED, MAX_NODES, MAX_REMARKS};
 use crate::catalog::diagnostics::Span;
 use crate::catalog::model::Mark;
-
-/// Which step refused the file; the names are those of PyYAML's exceptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// A character that YAML does not allow.
-    Reader,
-    /// Not a token.
-    Scanner,
-    /// Tokens in the wrong order.
-    Parser,
-    /// Unknown or doubled anchors, more than one document.
-    Composer,
-    /// A tag or key that cannot be a value.
-    Constructor,
-    /// Text that is not what its tag says (Python's `ValueError`).
-    Value,
-    /// Larger, deeper or more expanded than the budget allows.
-    Budget,
-}
-
-/// Why a text is not a document.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// Which step refused it.
-    pub kind: FaultKind,
-    /// Where.
-    pub span: Span,
-    /// What is wrong.
-    pub message: String,
-    /// What was being read, and since where.
-    pub context: Option<(String, Span)>,
-}
-
-/// Something that is allowed and rarely meant.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Remark {
-    /// A key written twice in one map; the last one counts.
-    Duplicate {
-        /// The key.
-        key: String,
-        /// The one that is ignored.
-        first: Span,
-        /// The one that counts.
-        second: Span,
-    },
-    /// An integer that JSON cannot carry exactly.
-    Rounded(Span),
-}
 
 /// A document and what is odd in it.
 #[derive(Clone, Debug)]
 pub struct Parsed {
     /// The document; `null` for an empty text.
     pub root: Node,
-    /// In the order of the text.
+    /// In the order of the text; of very many, the first.
     pub remarks: Vec<Remark>,
 }
 
-type Composed<T> = Result<T, Box<Fault>>;
+/// What every step gives: the first fault of the syntax ends all.
+pub type Composed<T> = Result<T, Box<Fault>>;
 
 /// The one document of `text`.
 ///
 /// # Errors
 /// The first fault, in the order in which PyYAML finds them: syntax before values.
-pub fn parse(text: &str) -> Result<Parsed, Box<Fault>> {
+pub fn parse(text: &str) -> Composed<Parsed> {
     if text.len() > MAX_BYTES {
         let message = format!("larger than {} MiB", MAX_BYTES >> 20);
         return Err(fault(FaultKind::Budget, Span::default(), message));
     }
-    // The scanner stops with a panic at a tag that a comma follows at once, as in `[!a,]`.
-    catch_unwind(|| compose(text)).unwrap_or_else(|_| {
-        let message = "a tag must be followed by a blank";
-        Err(fault(FaultKind::Scanner, lone_tag(text), message))
+    if let Some(line) = many_tag_directives(text) {
+        let message = format!("more than {MAX_TAG_DIRECTIVES} %TAG directives");
+        let start = Mark { line, column: 1 };
+        return Err(fault(FaultKind::Budget, Span { start, width: 4 }, message));
+    }
+    guarded(text, |line| {
+        let padded = padding::padded(text);
+        let mut bytes = padded.as_bytes();
+        compose(Events::new(text, &mut bytes, line))
     })
 }
 
-fn compose(text: &str) -> Result<Parsed, Box<Fault>> {
-    let padded = padding::padded(text);
-    let mut bytes = padded.as_bytes();
-    let mut parser = Parser::new();
-    parser.set_input_string(&mut bytes);
+/// Most `%TAG` lines: the scanner compares each with all before it.
+const MAX_TAG_DIRECTIVES: usize = 100;
+
+/// The line of the first directive that is one too many.
+fn many_tag_directives(text: &str) -> Option<usize> {
+    let numbered = text.lines().enumerate();
+    let mut directives = numbered.filter(|(_, line)| line.starts_with("%TAG"));
+    directives.nth(MAX_TAG_DIRECTIVES).map(|(at, _)| at + 1)
+}
+
+fn compose(events: Events<'_>) -> Composed<Parsed> {
     let mut composer = Composer {
-        text,
-        parser,
+        events,
         anchors: HashMap::new(),
         remarks: Vec::new(),
         first_fault: None,
@@ -102,6 +66,7 @@ fn compose(text: &str) -> Result<Parsed, Box<Fault>> {
         level: 0,
         nodes: 0,
         expanded: 0,
+        kept: 0,
     };
     let root = composer.document()?;
     match composer.first_fault {
@@ -113,34 +78,6 @@ fn compose(text: &str) -> Result<Parsed, Box<Fault>> {
     }
 }
 
-/// The first `!tag,` of the text.
-fn lone_tag(text: &str) -> Span {
-    let is_lone = |word: &str| word.contains('!') && word.contains(',');
-    for (at, line) in text.lines().enumerate() {
-        if let Some(word) = line.split_whitespace().find(|word| is_lone(word)) {
-            let before = line.split(word).next().unwrap_or("");
-            let start = Mark {
-                line: at + 1,
-                column: before.chars().count() + 1,
-            };
-            return Span {
-                start,
-                width: word.chars().count(),
-            };
-        }
-    }
-    Span::default()
-}
-
-fn fault(kind: FaultKind, span: Span, message: impl Into<String>) -> Box<Fault> {
-    Box::new(Fault {
-        kind,
-        span,
-        message: message.into(),
-        context: None,
-    })
-}
-
 struct Anchor {
     span: Span,
     /// None while the anchored collection is still being read.
@@ -149,9 +86,9 @@ struct Anchor {
     bytes: usize,
 }
 
-struct Composer<'t> {
-    text: &'t str,
-    parser: Parser<&'t mut &'t [u8]>,
+/// The tree under construction.
+pub struct Composer<'t> {
+    events: Events<'t>,
     anchors: HashMap<String, Anchor>,
     remarks: Vec<Remark>,
     /// The first value that cannot be made; reported when the syntax turns out well.
@@ -162,7 +99,12 @@ struct Composer<'t> {
     level: usize,
     nodes: usize,
     expanded: usize,
+    /// What the anchors keep, in nodes: anchors in anchors keep the inner ones again.
+    kept: usize,
 }
+
+/// About the memory of a node; the text of a scalar counts as so many.
+const BYTES_OF_NODE: usize = 64;
 
 /// What a plain scalar without a tag may be beside a value.
 #[derive(Clone, Copy, PartialEq)]
@@ -188,7 +130,7 @@ impl Composer<'_> {
         };
         let mut documents = 0;
         loop {
-            let event = self.next()?;
+            let event = self.events.next()?;
             match event.data {
                 EventData::StreamEnd => return Ok(root),
                 EventData::DocumentStart { .. } if documents > 0 => {
@@ -201,49 +143,12 @@ impl Composer<'_> {
                 }
                 EventData::DocumentStart { .. } => {
                     documents += 1;
-                    let first = self.next()?;
-                    root = self.node(first, 0)?.node;
+                    let first = self.events.next()?;
+                    let part = self.node(first, 0)?;
+                    root = self.value_of(part);
                 }
                 _ => {}
             }
-        }
-    }
-
-    fn next(&mut self) -> Composed<Event> {
-        self.parser.parse().map_err(|error| self.syntax(&error))
-    }
-
-    fn syntax(&self, error: &Error) -> Box<Fault> {
-        let kind = match error.kind() {
-            ErrorKind::Scanner => FaultKind::Scanner,
-            ErrorKind::Parser => FaultKind::Parser,
-            ErrorKind::Composer => FaultKind::Composer,
-            _ => FaultKind::Reader,
-        };
-        let span = match error.problem_mark() {
-            Some(mark) if error.problem().ends_with("end of stream") => {
-                padding::within(self.text, point(mark))
-            }
-            Some(mark) => point(mark),
-            None => self.first_control_character(),
-        };
-        let mut found = fault(kind, span, error.problem());
-        found.context = error
-            .context()
-            .zip(error.context_mark())
-            .map(|(context, mark)| (context.to_owned(), point(mark)));
-        found
-    }
-
-    /// The reader tells no place; its only fault in valid UTF-8 is a character out of range.
-    fn first_control_character(&self) -> Span {
-        let refused = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
-        let before = self.text.split(refused).next().unwrap_or("");
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Span {
-            start: Mark { line, column },
-            width: 1,
         }
     }
 
@@ -261,8 +166,15 @@ impl Composer<'_> {
         Ok(())
     }
 
+    /// Remembers what is odd, as long as anybody would read it.
+    pub fn remark(&mut self, remark: Remark) {
+        if self.remarks.len() < MAX_REMARKS {
+            self.remarks.push(remark);
+        }
+    }
+
     /// A value that cannot be made: remembered, and null in its place.
-    fn refuse(&mut self, kind: FaultKind, span: Span, message: impl Into<String>) -> Data {
+    pub fn refuse(&mut self, kind: FaultKind, span: Span, message: impl Into<String>) -> Data {
         let found = fault(kind, span, message);
         let order = |level: usize, span: Span| (level, span.start.line, span.start.column);
         let mine = order(self.level, span);
@@ -286,12 +198,22 @@ impl Composer<'_> {
         }
         let (nodes, bytes) = (self.nodes, self.expanded);
         let anchor = self.open_anchor(&event.data, span)?;
-        let data = padding::unpadded(self.text, event.data, event.start_mark, event.end_mark);
+        let data = padding::unpadded(
+            self.events.text,
+            event.data,
+            event.start_mark,
+            event.end_mark,
+        );
         let key = self.content(data, span, depth)?;
+        let (nodes, bytes) = (self.nodes - nodes, self.expanded - bytes);
         if let Some(entry) = anchor.and_then(|name| self.anchors.get_mut(&name)) {
+            self.kept += nodes + bytes / BYTES_OF_NODE;
+            if self.kept > MAX_NODES {
+                let message = format!("more than {MAX_NODES} values under anchors");
+                return Err(fault(FaultKind::Budget, span, message));
+            }
             entry.node = Some(key.node.clone());
-            entry.nodes = self.nodes - nodes;
-            entry.bytes = self.expanded - bytes;
+            (entry.nodes, entry.bytes) = (nodes, bytes);
         }
         Ok(key)
     }
@@ -301,14 +223,19 @@ impl Composer<'_> {
             let message = format!("the alias *{name} has no anchor &{name} before it");
             return Err(fault(FaultKind::Composer, span, message));
         };
-        let Some(mut node) = anchor.node.clone() else {
+        if anchor.node.is_none() {
             let message = format!("*{name} stands for something that contains it");
-            return Err(fault(FaultKind::Composer, span, message));
-        };
+            let data = self.refuse(FaultKind::Composer, span, message);
+            return Ok(Node { data, span });
+        }
         let (nodes, bytes) = (anchor.nodes, anchor.bytes);
         self.spend(nodes, bytes, span)?;
-        node.span = span;
-        Ok(node)
+        let known = self
+            .anchors
+            .get(name)
+            .and_then(|anchor| anchor.node.clone());
+        let data = known.map_or(Data::Null, |node| node.data);
+        Ok(Node { data, span })
     }
 
     fn open_anchor(&mut self, data: &EventData, span: Span) -> Composed<Option<String>> {
@@ -402,7 +329,7 @@ impl Composer<'_> {
             _ => self.unknown_tag(&format!("!!{name}"), span),
         };
         if !exact_in_json(&data) {
-            self.remarks.push(Remark::Rounded(span));
+            self.remark(Remark::Rounded(span));
         }
         let node = Node { data, span };
         Ok(Part { node, role })
@@ -420,7 +347,7 @@ impl Composer<'_> {
         self.spend(1, 0, at)?;
         let mut items = Vec::new();
         loop {
-            let event = self.next()?;
+            let event = self.events.next()?;
             if event.data == EventData::SequenceEnd {
                 break;
             }
@@ -430,7 +357,7 @@ impl Composer<'_> {
         self.level = depth;
         Ok(match short(tag, "seq") {
             "seq" => Data::List(items),
-            "omap" | "pairs" => self.pairs(items, at),
+            "omap" | "pairs" => self.pairs(items),
             other => self.refuse_collection(other, at, "list"),
         })
     }
@@ -453,17 +380,14 @@ impl Composer<'_> {
         self.refuse(FaultKind::Constructor, at, message)
     }
 
-    fn pairs(&mut self, items: Vec<Node>, at: Span) -> Data {
+    fn pairs(&mut self, items: Vec<Node>) -> Data {
         let mut pairs = Vec::with_capacity(items.len());
         for item in items {
             match item.data {
                 Data::Map(mut entries) if entries.len() == 1 => pairs.extend(entries.pop()),
                 _ => {
-                    return self.refuse(
-                        FaultKind::Constructor,
-                        at,
-                        "each item must be one `key: value`",
-                    );
+                    let message = "each item must be one `key: value`";
+                    return self.refuse(FaultKind::Constructor, item.span, message);
                 }
             }
         }
@@ -474,12 +398,12 @@ impl Composer<'_> {
         self.spend(1, 0, at)?;
         let (mut own, mut merged) = (Vec::new(), Vec::new());
         loop {
-            let event = self.next()?;
+            let event = self.events.next()?;
             if event.data == EventData::MappingEnd {
                 break;
             }
             let key = self.node(event, depth + 1)?;
-            let event = self.next()?;
+            let event = self.events.next()?;
             let value = self.node(event, depth + 1)?;
             let value = self.value_of(value);
             match key.role == Role::Merge {
@@ -495,67 +419,6 @@ impl Composer<'_> {
             "set" => Data::Set(entries.into_iter().map(|(key, _)| key).collect()),
             other => self.refuse_collection(other, at, "map"),
         })
-    }
-
-    fn merge(&mut self, value: Node, merged: &mut Vec<(Node, Node)>) {
-        let span = value.span;
-        match value.data {
-            Data::Map(entries) => merged.extend(entries),
-            // The first map of the list wins, so it comes last.
-            Data::List(maps) => {
-                for map in maps.into_iter().rev() {
-                    match map.data {
-                        Data::Map(entries) => merged.extend(entries),
-                        _ => drop(self.refuse(
-                            FaultKind::Constructor,
-                            map.span,
-                            "<< merges maps only",
-                        )),
-                    }
-                }
-            }
-            _ => drop(self.refuse(
-                FaultKind::Constructor,
-                span,
-                "<< merges a map or a list of maps",
-            )),
-        }
-    }
-
-    /// A key keeps its first place and its last value. Only keys written twice are remarked upon,
-    /// not those that override a merge.
-    fn unite(&mut self, merged: Vec<(Node, Node)>, own: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
-        let mut places: HashMap<String, usize> = HashMap::with_capacity(own.len());
-        let mut written: HashMap<String, Span> = HashMap::with_capacity(own.len());
-        let mut entries: Vec<(Node, Node)> = Vec::with_capacity(merged.len() + own.len());
-        let inherited = merged.len();
-        for (at, (key, value)) in merged.into_iter().chain(own).enumerate() {
-            let Some(identity) = identity(&key) else {
-                self.refuse(
-                    FaultKind::Constructor,
-                    key.span,
-                    "a list or map cannot be a key",
-                );
-                continue;
-            };
-            if at >= inherited
-                && let Some(first) = written.insert(identity.clone(), key.span)
-            {
-                self.remarks.push(Remark::Duplicate {
-                    key: key.scalar_text().unwrap_or_default(),
-                    first,
-                    second: key.span,
-                });
-            }
-            match places.get(&identity) {
-                Some(&place) => entries[place].1 = value,
-                None => {
-                    places.insert(identity, entries.len());
-                    entries.push((key, value));
-                }
-            }
-        }
-        entries
     }
 }
 
@@ -576,24 +439,6 @@ fn short<'a>(tag: Option<&'a str>, default: &'a str) -> &'a str {
     }
 }
 
-/// Equal for keys that are equal in Python, where 1, 1.0 and True are the same key.
-fn identity(key: &Node) -> Option<String> {
-    Some(match &key.data {
-        Data::Null => "z".into(),
-        Data::Bool(flag) => format!("n{}", u8::from(*flag)),
-        Data::Int(number) => format!("n{number}"),
-        Data::BigInt(digits) => format!("n{digits}"),
-        Data::Float(number) if number.fract() == 0.0 && number.abs() < 1e18 => {
-            format!("n{}", *number as i128)
-        }
-        Data::Float(number) => format!("n{}", python_float(*number)),
-        Data::Text(text) => format!("s{text}"),
-        Data::Time(text) => format!("t{text}"),
-        Data::Bytes(bytes) => format!("b{bytes:?}"),
-        Data::List(_) | Data::Map(_) | Data::Set(_) | Data::Pairs(_) => return None,
-    })
-}
-
 fn exact_in_json(data: &Data) -> bool {
     match data {
         Data::Int(number) => i64::try_from(*number).is_ok() || u64::try_from(*number).is_ok(),
@@ -602,28 +447,80 @@ fn exact_in_json(data: &Data) -> bool {
     }
 }
 
-fn mark(at: YamlMark) -> Mark {
-    Mark {
-        line: at.line as usize + 1,
-        column: at.column as usize + 1,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn point(at: YamlMark) -> Span {
-    Span {
-        start: mark(at),
-        width: 1,
+    fn refused(text: &str) -> (FaultKind, usize, usize) {
+        let fault = parse(text).unwrap_err();
+        (fault.kind, fault.span.start.line, fault.span.start.column)
     }
-}
 
-/// Of what goes on over several lines, only the beginning is underlined.
-fn span(start: YamlMark, end: YamlMark) -> Span {
-    let width = match start.line == end.line {
-        true => end.column.saturating_sub(start.column) as usize,
-        false => 1,
-    };
-    Span {
-        start: mark(start),
-        width: width.max(1),
+    #[test]
+    fn a_tag_before_a_comma_is_a_fault_with_its_place() {
+        for (text, line, column) in [
+            ("[!a,]", 1, 2),
+            ("a: 1\nb: ['!x,', !y,]", 2, 12),
+            ("[!,]", 1, 2),
+        ] {
+            assert_eq!(refused(text), (FaultKind::Scanner, line, column), "{text}");
+        }
+    }
+
+    #[test]
+    fn bombs_are_refused_where_they_exceed_the_budget() {
+        let aliases = format!(
+            "a: &a {}\nb: [{}]",
+            "x".repeat(100_000),
+            "*a,".repeat(20_000)
+        );
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+        for at in 1..20 {
+            let before = format!("*a{},", at - 1).repeat(9);
+            bomb += &format!("a{at}: &a{at} [{before}]\n");
+        }
+        let nest: String = (0..90).map(|at| format!("&a{at} [")).collect();
+        let nest = format!("{nest}{}{}", "x,".repeat(100_000), "]".repeat(90));
+        let tags: String = (0..200).map(|at| format!("%TAG !a{at}! b\n")).collect();
+        for (text, line) in [
+            ("[".repeat(1_000_000), 1),
+            ("- ".repeat(1_000_000), 1),
+            (aliases, 2),
+            (bomb, 6),
+            (
+                "k: &k {a: 1}\nm:\n".to_owned() + &"  <<: *k\n".repeat(200_000),
+                62_501,
+            ),
+            (
+                (0..200_000).map(|at| format!("k{at}: 1\n")).collect(),
+                125_000,
+            ),
+            (nest, 1),
+            (tags + "--- a", 101),
+            ("x".repeat(MAX_BYTES + 1), 0),
+        ] {
+            let (kind, at, _) = refused(&text);
+            assert_eq!((kind, at), (FaultKind::Budget, line), "{}", &text[..40]);
+        }
+    }
+
+    #[test]
+    fn syntax_goes_before_values_and_outer_values_before_inner_ones() {
+        for (text, kind, line, column) in [
+            ("=", FaultKind::Constructor, 1, 1),
+            ("&a [*a]\n", FaultKind::Composer, 1, 5),
+            ("&a [*a", FaultKind::Parser, 2, 1),
+            ("a: !!pairs [a: 1, b]\n", FaultKind::Constructor, 1, 19),
+            ("a: b\nc\n ", FaultKind::Scanner, 3, 2),
+            ("a: \"x\\", FaultKind::Scanner, 1, 6),
+        ] {
+            assert_eq!(refused(text), (kind, line, column), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn of_many_oddities_the_first_are_told() {
+        let parsed = parse(&"a: 1\n".repeat(5000)).unwrap();
+        assert_eq!(parsed.remarks.len(), MAX_REMARKS);
     }
 }

@@ -1,20 +1,25 @@
 //! Faults of YAML in the words of a person who wants to mend the file.
 
-use super::compose::{Fault, FaultKind, Remark};
+use super::fault::{Fault, FaultKind, Remark};
 use crate::catalog::diagnostics::{Diagnostic, Span};
+use crate::catalog::model::Mark;
 use crate::catalog::sources::SourceFile;
 
 /// The diagnostic of a file that is not a YAML document.
 pub fn explain(file: &SourceFile, fault: &Fault) -> Diagnostic {
     let line = file.line(fault.span.start.line).unwrap_or("");
-    let (message, help) = match unquoted_template(line) {
-        Some(template) if fault.kind != FaultKind::Budget => (
-            "a template must stand in quotes: YAML takes {{ }} without them for a map".to_owned(),
-            Some(format!("write \"{template}\"")),
-        ),
-        _ => (message(fault, line), help(fault, line)),
+    let template = (fault.kind != FaultKind::Budget).then(|| near_template(file, fault));
+    let diagnostic = match template.flatten() {
+        Some((template, span)) => Diagnostic::error(
+            file,
+            span,
+            "a template must stand in quotes: YAML takes {{ }} without them for a map",
+        )
+        .help(format!("write \"{template}\"")),
+        None => {
+            Diagnostic::error(file, fault.span, message(fault, line)).maybe_help(help(fault, line))
+        }
     };
-    let diagnostic = Diagnostic::error(file, fault.span, message).maybe_help(help);
     match &fault.context {
         Some((context, span)) if span.start.line != fault.span.start.line => {
             let label = block(fault).map_or(context.clone(), |(what, _)| {
@@ -51,6 +56,9 @@ fn explain_remark(file: &SourceFile, remark: &Remark) -> Diagnostic {
         }
     }
 }
+
+/// Most of a line that a hint repeats.
+const QUOTED_CHARS: usize = 200;
 
 fn message(fault: &Fault, line: &str) -> String {
     let at = character(line, fault.span);
@@ -130,19 +138,46 @@ fn character(line: &str, span: Span) -> Option<char> {
 
 /// The rest of the line from the fault on, in quotes.
 fn quoted(line: &str, span: Span) -> String {
-    let rest: String = line.chars().skip(span.start.column - 1).collect();
+    let rest = line.chars().skip(span.start.column - 1);
+    let rest: String = rest.take(QUOTED_CHARS).collect();
     format!("'{}'", rest.trim_end().replace('\'', "''"))
 }
 
-/// The template on a line whose value begins with `{{` or `{%` outside quotes.
-fn unquoted_template(line: &str) -> Option<&str> {
-    let value = ["{{", "{%"]
-        .iter()
-        .filter_map(|open| line.find(open))
-        .min()?;
-    let before = line[..value].trim_end();
+/// An unquoted template on the line of the fault or the one before, and where it stands.
+fn near_template<'f>(file: &'f SourceFile, fault: &Fault) -> Option<(&'f str, Span)> {
+    let last = fault.span.start.line;
+    let found = [last, last.saturating_sub(1)]
+        .into_iter()
+        .find_map(|number| {
+            let line = file.line(number)?;
+            let (at, template) = unquoted_template(line)?;
+            let column = line[..at].chars().count() + 1;
+            let start = Mark {
+                line: number,
+                column,
+            };
+            let width = template.chars().count();
+            Some((template, Span { start, width }))
+        });
+    // What stands before the fault in the same line may be its cause, what stands after is not.
+    found.filter(|(_, span)| {
+        let at = fault.span.start;
+        (span.start.line, span.start.column) <= (at.line, at.column)
+    })
+}
+
+/// The template of a line whose value begins with `{{` or `{%` outside quotes.
+fn unquoted_template(line: &str) -> Option<(usize, &str)> {
+    let opens = ["{{", "{%"].iter();
+    let at = opens.filter_map(|open| line.find(open)).min()?;
+    let before = line[..at].trim_end();
     let starts = before.is_empty() || before.ends_with([':', '-', ',', '[', '?']);
-    starts.then(|| line[value..].trim_end())
+    let rest = line[at..].trim_end();
+    let end = rest
+        .char_indices()
+        .nth(QUOTED_CHARS)
+        .map_or(rest.len(), |(end, _)| end);
+    starts.then(|| (at, &rest[..end]))
 }
 
 #[cfg(test)]
@@ -158,7 +193,7 @@ mod tests {
     #[test]
     fn an_unquoted_template_is_told_to_be_quoted() {
         let shown = shown("action:\n  text: {{ trigger.x }}\n");
-        assert!(shown.contains("r.yaml:2:10"), "{shown}");
+        assert!(shown.contains("r.yaml:2:9"), "{shown}");
         assert!(shown.contains("write \"{{ trigger.x }}\""), "{shown}");
     }
 

@@ -2,13 +2,17 @@
 //! node, duplicate keys noticed, and a budget that a hostile file cannot exceed.
 
 mod compose;
+mod entries;
 mod errors;
+mod events;
+mod fault;
 mod node;
 mod padding;
 mod resolve;
 
-pub use compose::{Fault, FaultKind, Parsed, Remark, parse};
+pub use compose::{Parsed, parse};
 pub use errors::{explain, remarks};
+pub use fault::{Fault, FaultKind, Remark};
 pub use node::{Data, Node, python_float};
 
 /// Largest file, bytes.
@@ -19,3 +23,5 @@ pub const MAX_NODES: usize = 250_000;
 pub const MAX_DEPTH: usize = 100;
 /// Most bytes of scalars, aliases expanded.
 pub const MAX_EXPANDED: usize = 16 << 20;
+/// Most oddities of one file that are told.
+const MAX_REMARKS: usize = 100;

@@ -26,7 +26,8 @@ fn last_line(text: &str) -> &str {
     text.rsplit(BREAKS).next().unwrap_or("")
 }
 
-fn lines(text: &str) -> usize {
+/// How many lines the text has; one that is empty at its end counts.
+pub fn lines(text: &str) -> usize {
     text.replace("\r\n", "\n").matches(BREAKS).count() + 1
 }
 
@@ -36,12 +37,15 @@ pub fn within(text: &str, span: Span) -> Span {
     if !needs_break(text) || span.start.line <= lines {
         return span;
     }
-    let column = last_line(text).chars().count() + 1;
+    end(text)
+}
+
+/// The place after the last character.
+pub fn end(text: &str) -> Span {
+    let last = last_line(text).trim_start_matches('\u{feff}');
+    let (line, column) = (lines(text), last.chars().count() + 1);
     Span {
-        start: Mark {
-            line: lines,
-            column,
-        },
+        start: Mark { line, column },
         width: 1,
     }
 }

@@ -75,8 +75,14 @@ pub fn construct(tag: &str, text: &str) -> Result<Data, String> {
     })
 }
 
+/// Most of a text that a message quotes.
+const QUOTED_CHARS: usize = 60;
+
 fn not(text: &str, what: &str) -> String {
-    format!("\"{text}\" is not {what}")
+    match text.char_indices().nth(QUOTED_CHARS) {
+        Some((end, _)) => format!("\"{}…\" is not {what}", &text[..end]),
+        None => format!("\"{text}\" is not {what}"),
+    }
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -215,6 +221,9 @@ fn zone(parts: &Captures<'_, str>, text: &str) -> Option<String> {
 /// Base64 as Python's `base64.decodebytes` reads it: foreign characters are skipped, and what
 /// follows the padding as well.
 fn base64(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() {
+        return None;
+    }
     let mut bytes = Vec::new();
     let (mut bits, mut place, mut pads) = (0u32, 0, 0);
     for byte in text.bytes() {
