@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use minijinja::Value as Jinja;
-use minijinja::value::Serde;
 use serde_json::json;
 
 use super::RuleSet;
 use super::criteria::{Fault, Test};
 use super::engine::{Compiled, Slot};
+use super::jinja::Value as Jinja;
 use super::operators::known_operators;
 use super::parameters::{self, Check, Plan};
 use super::template::Templates;
@@ -83,11 +82,11 @@ impl Compiler<'_> {
             plan,
             check: Arc::clone(check),
             config: self.config(&action),
-            context: Jinja::from(Serde(&json!({
+            context: Jinja::from(&json!({
                 "rule": {"id": rule.reference, "ref": rule.reference, "name": rule.name},
                 "user": "stanley",
                 "pack": action.pack,
-            }))),
+            })),
             rule: Arc::clone(rule),
             action,
         })
@@ -221,10 +220,7 @@ impl Compiler<'_> {
         let packs = &self.catalog.packs;
         let config = self.configs.entry(action.pack.clone()).or_insert_with(|| {
             let pack = packs.get(&action.pack);
-            pack.map_or_else(
-                || Jinja::from(Serde(&json!({}))),
-                |pack| Jinja::from(Serde(&pack.config)),
-            )
+            pack.map_or_else(|| Jinja::from(&json!({})), |pack| Jinja::from(&pack.config))
         });
         config.clone()
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use minijinja::Value as Jinja;
 use serde_json::{Map, Value};
 
 use super::criteria::{Scope, Test};
+use super::jinja::Value as Jinja;
 use super::parameters::{Check, Plan};
 use super::store::{Store, st2kv};
 use super::template::Templates;
@@ -230,7 +230,7 @@ impl RuleSet {
         }
         let plan = compiled.plan.as_ref().map_err(Clone::clone)?;
         let base = plan.needs_context().then(|| {
-            let trigger = scope.context().get_attr("trigger").unwrap_or_default();
+            let trigger = scope.context().get("trigger").unwrap_or_default();
             BTreeMap::from([
                 ("trigger".to_owned(), trigger),
                 ("st2kv".to_owned(), st2kv(scope.store)),

@@ -6,7 +6,7 @@ mod compile;
 pub mod criteria;
 mod dates;
 mod engine;
-pub mod filters;
+pub mod jinja;
 pub mod literal;
 pub mod operators;
 pub mod parameters;

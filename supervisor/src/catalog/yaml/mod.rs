@@ -10,6 +10,7 @@ mod resolve;
 pub use compose::{Fault, FaultKind, Parsed, Remark, parse};
 pub use errors::{explain, remarks};
 pub use node::{Data, Node, python_float};
+pub use resolve::implicit;
 
 /// Largest file, bytes.
 pub const MAX_BYTES: usize = 4 << 20;
