@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::clock::Wall;
@@ -65,7 +65,7 @@ impl Schedule {
         let arm = |rule: TimerRule| {
             let known = settled.get(&rule.trigger.reference);
             let settled = timestamp(known.copied().unwrap_or(now));
-            let next = rule.timer.next(settled, settled);
+            let next = following(&rule.timer, settled);
             Armed {
                 rule,
                 settled,
@@ -114,6 +114,14 @@ impl Schedule {
     }
 }
 
+/// The first moment after a settled one. The journal keeps microseconds, a date may have more: all
+/// that lies in a settled microsecond is settled.
+fn following(timer: &Timer, settled: Timestamp) -> Option<Timestamp> {
+    let whole = timestamp(wall(settled));
+    let end = whole.checked_add(SignedDuration::from_nanos(999)).ok()?;
+    timer.next(whole, end)
+}
+
 impl Armed {
     fn take(&mut self, now: Timestamp) -> Vec<Firing> {
         self.follow_the_clock(now);
@@ -126,7 +134,7 @@ impl Armed {
                 WhenMissed::RunOnce | WhenMissed::Skip => self.latest(next, now),
             };
             self.settled = due;
-            self.next = self.rule.timer.next(due, due);
+            self.next = following(&self.rule.timer, due);
             let late = now.as_microsecond() - due.as_microsecond() > GRACE;
             firings.push(Firing {
                 rule: self.rule.clone(),
@@ -145,14 +153,14 @@ impl Armed {
             && self.settled.duration_since(now) > *every
         {
             self.settled = now;
-            self.next = self.rule.timer.next(now, now);
+            self.next = following(&self.rule.timer, now);
         }
     }
 
     /// The last moment that is due, and how many from `first` on come before it.
     fn latest(&self, first: Timestamp, now: Timestamp) -> (Timestamp, u64) {
         let (mut due, mut missed) = (first, 0);
-        while let Some(next) = self.rule.timer.next(due, due).filter(|next| *next <= now) {
+        while let Some(next) = following(&self.rule.timer, due).filter(|next| *next <= now) {
             if missed >= MOST_COUNTED {
                 return (self.last_before(due, now), missed);
             }

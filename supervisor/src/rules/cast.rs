@@ -3,7 +3,7 @@
 
 use serde_json::{Number, Value};
 
-use super::filters::NONE;
+use super::jinja::filters::NONE;
 use super::{literal, python};
 
 /// Casts a value to the type of a schema; a schema without a single type changes nothing, and
@@ -44,7 +44,7 @@ fn text(value: Value) -> Result<Value, String> {
 
 fn quoted(text: &str) -> String {
     let mut out = String::new();
-    python::quote(&mut out, text);
+    super::jinja::repr::quote(&mut out, text);
     out
 }
 

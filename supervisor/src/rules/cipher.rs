@@ -7,14 +7,12 @@
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
 
 use aes::{Aes128, Aes192, Aes256};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use data_encoding::{BASE64URL_NOPAD, HEXUPPER, HEXUPPER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
-use minijinja::{Environment, Error, ErrorKind, Value};
 use serde_json::json;
 use sha1::Sha1;
 use sha2::Sha256;
@@ -185,24 +183,4 @@ fn key(name: &str, value: &serde_json::Value) -> Result<Zeroizing<Vec<u8>>, Stri
         Ok(_) => Err(format!("the key file's `{name}` is empty")),
         Err(_) => Err(format!("the key file's `{name}` is not base64")),
     }
-}
-
-/// Adds the filter `decrypt_kv`, which gives the text of an encrypted value.
-pub fn add_to(environment: &mut Environment<'static>, cipher: Option<Arc<Cipher>>) {
-    environment.add_filter("decrypt_kv", move |value: &Value| {
-        let wrong = |message: String| Error::new(ErrorKind::InvalidOperation, message);
-        let text = match value.is_undefined() || value.is_none() {
-            true => String::new(),
-            false => value.to_string(),
-        };
-        if text.is_empty() {
-            return Err(wrong(
-                "the key does not exist, or its value is empty".into(),
-            ));
-        }
-        let cipher = cipher.as_ref().ok_or_else(|| {
-            wrong("the value cannot be decrypted: the datastore has no key file".into())
-        })?;
-        cipher.decrypt(&text).map_err(wrong)
-    });
 }

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use minijinja::Value as Jinja;
-use minijinja::value::Serde;
 use serde_json::{Value, json};
 
 use super::cipher::Cipher;
 use super::criteria::{Fault, Test};
 use super::engine::{Compiled, Slot, TimerRule};
+use super::jinja::Value as Jinja;
 use super::operators::known_operators;
 use super::parameters::{self, Check, Plan};
 use super::template::{Templates, is_template};
@@ -153,11 +152,11 @@ impl Compiler<'_> {
             secrets: secrets(rule, &action, config.as_deref()).into(),
             check: Arc::clone(check),
             config,
-            context: Jinja::from(Serde(&json!({
+            context: Jinja::from(&json!({
                 "rule": {"id": rule.reference, "ref": rule.reference, "name": rule.name},
                 "user": "stanley",
                 "pack": action.pack,
-            }))),
+            })),
             rule: Arc::clone(rule),
             action,
         })

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use minijinja::Value as Jinja;
 use serde_json::{Map, Value};
 
 use super::RuleSet;
+use super::jinja::Value as Jinja;
 use super::store::{Store, st2kv};
 use super::template::{Templates, is_template};
 use crate::catalog::Pack;
@@ -24,7 +24,7 @@ impl RuleSet {
         if !pack.is_dynamic {
             return Ok(pack.config.clone());
         }
-        let context = Jinja::from_pairs([("st2kv", st2kv(store))]);
+        let context = Jinja::map([("st2kv".to_owned(), st2kv(store))]);
         resolve(pack, &mut |template, secret| {
             let text = self.templates.render(template, &context)?;
             match (secret && !text.is_empty(), &self.cipher) {

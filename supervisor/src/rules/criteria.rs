@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use fancy_regex::Regex;
 use jiff::Timestamp;
-use minijinja::Value as Jinja;
-use minijinja::value::Serde;
 use serde_json::Value;
 
+use super::jinja::Value as Jinja;
 use super::operators::{self, Given, Operator};
 use super::path::{Path, Roots};
-use super::store::{Store, st2kv};
+use super::store::{Store, st2kv, system};
 use super::template::Templates;
 
 /// How the items of a `search` must fit its children.
@@ -81,8 +80,11 @@ impl<'v> Scope<'v> {
     pub fn context(&self) -> &Jinja {
         self.context.get_or_init(|| {
             let roots = self.roots.iter();
-            let values = roots.map(|(name, value)| ((*name).to_owned(), Jinja::from(Serde(value))));
-            Jinja::from_pairs(values.chain([("st2kv".to_owned(), st2kv(self.store))]))
+            let values = roots.map(|(name, value)| ((*name).to_owned(), Jinja::from(*value)));
+            Jinja::map(values.chain([
+                ("st2kv".to_owned(), st2kv(self.store)),
+                ("system".to_owned(), system(self.store)),
+            ]))
         })
     }
 }

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use minijinja::Value as Jinja;
-use minijinja::value::Serde;
 use serde_json::{Map, Value};
 
 use super::cipher::Cipher;
 use super::compile::Host;
 use super::criteria::{Scope, Test};
+use super::jinja::Value as Jinja;
 use super::parameters::{Check, Plan};
 use super::store::{Store, st2kv};
 use super::template::Templates;
@@ -297,12 +296,12 @@ impl RuleSet {
             None => Map::new(),
         };
         let base = plan.needs_context().then(|| {
-            let trigger = scope.context().get_attr("trigger").unwrap_or_default();
+            let trigger = scope.context().get("trigger").unwrap_or_default();
             BTreeMap::from([
                 ("trigger".to_owned(), trigger),
                 ("st2kv".to_owned(), st2kv(scope.store)),
                 ("action_context".to_owned(), compiled.context.clone()),
-                ("config_context".to_owned(), Jinja::from(Serde(&config))),
+                ("config_context".to_owned(), Jinja::from(&config)),
             ])
         });
         let parameters = plan.fill(action, &self.templates, &base.unwrap_or_default())?;

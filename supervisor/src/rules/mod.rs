@@ -9,7 +9,7 @@ pub mod criteria;
 mod dates;
 mod engine;
 mod explain;
-pub mod filters;
+pub mod jinja;
 pub mod literal;
 pub mod operators;
 pub mod parameters;

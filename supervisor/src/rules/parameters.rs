@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
 use jsonschema::Validator;
-use minijinja::Value as Jinja;
-use minijinja::value::Serde;
 use serde_json::{Map, Value, json};
 
 use super::cast::cast;
+use super::jinja::Value as Jinja;
 use super::template::{Templates, is_template};
 use crate::catalog::Action;
 use crate::catalog::diagnostics::did_you_mean;
@@ -86,7 +85,7 @@ impl Plan {
         let mut live = Map::new();
         for entry in &self.entries {
             let value = entry.render(templates, &context)?;
-            context.insert(entry.name.clone(), Jinja::from(Serde(&value)));
+            context.insert(entry.name.clone(), Jinja::from(&value));
             if entry.live {
                 let schema = action.all_parameters.get(&entry.name);
                 let value = cast(value, schema)?;
@@ -103,7 +102,7 @@ impl Entry {
         templates: &Templates,
         context: &BTreeMap<String, Jinja>,
     ) -> Result<Value, String> {
-        let context = || Jinja::from_pairs(context.iter().map(|(k, v)| (k.clone(), v.clone())));
+        let context = || Jinja::map(context.iter().map(|(k, v)| (k.clone(), v.clone())));
         let failed = |why| format!("Failed to render parameter \"{}\": {why}", self.name);
         match &self.source {
             Source::Plain(value) => Ok(value.clone()),

@@ -46,7 +46,30 @@ impl Path {
     /// # Errors
     /// Python's words where a step cannot be taken at all, such as an index into a number.
     pub fn first<'v>(&self, roots: &'v Roots<'v>) -> Result<Option<&'v Value>, String> {
-        let mut found = vec![Datum::Root(roots)];
+        let found = self.found(Datum::Root(roots))?;
+        match found.first() {
+            Some(Datum::Value(value)) => Ok(Some(value)),
+            Some(Datum::Root(_)) => Err("the root itself is not a value".to_owned()),
+            None => Ok(None),
+        }
+    }
+
+    /// All matches in a value.
+    ///
+    /// # Errors
+    /// As for [`Path::first`].
+    pub fn all<'v>(&self, value: &'v Value) -> Result<Vec<&'v Value>, String> {
+        let found = self.found(Datum::Value(value))?.into_iter();
+        Ok(found
+            .filter_map(|datum| match datum {
+                Datum::Value(value) => Some(value),
+                Datum::Root(_) => None,
+            })
+            .collect())
+    }
+
+    fn found<'v>(&self, from: Datum<'v>) -> Result<Vec<Datum<'v>>, String> {
+        let mut found = vec![from];
         for (at, chain) in self.chains.iter().enumerate() {
             let mut next = Vec::new();
             for datum in found {
@@ -57,11 +80,7 @@ impl Path {
             }
             found = next;
         }
-        match found.first() {
-            Some(Datum::Value(value)) => Ok(Some(value)),
-            Some(Datum::Root(_)) => Err("the root itself is not a value".to_owned()),
-            None => Ok(None),
-        }
+        Ok(found)
     }
 }
 

@@ -3,10 +3,11 @@
 
 use std::cmp::Ordering;
 
-use minijinja::value::{Serde, Value as Jinja, ValueKind};
 use serde_json::Value;
 
-use crate::catalog::yaml::python_float;
+use super::jinja::budget::Budget;
+use super::jinja::json::{self, Style};
+use super::jinja::{Value as Jinja, repr};
 
 /// A JSON number or boolean as Python counts with it.
 #[derive(Clone, Copy)]
@@ -47,6 +48,15 @@ fn int_with_float(int: i128, float: f64) -> Option<Ordering> {
         }
         false => 0.0f64.partial_cmp(&float),
     }
+}
+
+/// `json.dumps(value)`.
+///
+/// # Errors
+/// For a value that is too large.
+pub fn dumps(value: &Value) -> Result<String, String> {
+    let text = json::dumps(&Jinja::from(value), &Style::default(), &Budget::default());
+    text.map_err(|error| error.message)
 }
 
 /// `a == b`: 1, 1.0 and True are equal, lists and dicts deeply.
@@ -133,161 +143,8 @@ pub fn type_name(value: &Value) -> &'static str {
 pub fn text_of_json(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        _ => text(&Jinja::from(Serde(value))),
+        _ => repr::repr(&Jinja::from(value)).unwrap_or_default(),
     }
-}
-
-/// `str(value)` of a value in a template.
-pub fn text(value: &Jinja) -> String {
-    match value.as_str() {
-        Some(text) => text.to_owned(),
-        None => {
-            let mut out = String::new();
-            write_repr(&mut out, value);
-            out
-        }
-    }
-}
-
-fn write_repr(out: &mut String, value: &Jinja) {
-    match value.kind() {
-        ValueKind::None => out.push_str("None"),
-        ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
-        ValueKind::Number => out.push_str(&number_text(value)),
-        ValueKind::String => quote(out, value.as_str().unwrap_or_default()),
-        ValueKind::Seq if value.is_tuple() => write_tuple(out, value),
-        ValueKind::Seq | ValueKind::Iterable => {
-            out.push('[');
-            write_items(out, value);
-            out.push(']');
-        }
-        ValueKind::Map => write_map(out, value),
-        _ => out.push_str(&format!("{value}")),
-    }
-}
-
-fn number_text(value: &Jinja) -> String {
-    match value.is_integer() {
-        true => value.to_string(),
-        false => f64::try_from(value.clone()).map_or_else(|_| value.to_string(), python_float),
-    }
-}
-
-fn write_tuple(out: &mut String, value: &Jinja) {
-    out.push('(');
-    write_items(out, value);
-    out.push_str(if value.len() == Some(1) { ",)" } else { ")" });
-}
-
-fn write_items(out: &mut String, value: &Jinja) {
-    let Ok(items) = value.try_iter() else {
-        return;
-    };
-    for (at, item) in items.enumerate() {
-        if at > 0 {
-            out.push_str(", ");
-        }
-        write_repr(out, &item);
-    }
-}
-
-fn write_map(out: &mut String, value: &Jinja) {
-    out.push('{');
-    if let Ok(keys) = value.try_iter() {
-        for (at, key) in keys.enumerate() {
-            if at > 0 {
-                out.push_str(", ");
-            }
-            write_repr(out, &key);
-            out.push_str(": ");
-            write_repr(out, &value.get_item(&key).unwrap_or_default());
-        }
-    }
-    out.push('}');
-}
-
-/// A string as `repr` writes it.
-pub fn quote(out: &mut String, text: &str) {
-    let mark = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    out.push(mark);
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if c == mark => out.extend(['\\', c]),
-            _ if (c as u32) < 0x20 || (0x7f..=0xa0).contains(&(c as u32)) || c == '\u{ad}' => {
-                out.push_str(&format!("\\x{:02x}", c as u32));
-            }
-            '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{feff}' => {
-                out.push_str(&format!("\\u{:04x}", c as u32));
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push(mark);
-}
-
-/// `json.dumps(value, separators=…)`: ASCII only, floats as Python writes them.
-pub fn dumps(value: &Value, item: &str, key: &str) -> String {
-    let mut out = String::new();
-    dump(&mut out, value, item, key);
-    out
-}
-
-fn dump(out: &mut String, value: &Value, item: &str, key: &str) {
-    match value {
-        Value::Array(items) => {
-            out.push('[');
-            for (at, one) in items.iter().enumerate() {
-                out.push_str(if at > 0 { item } else { "" });
-                dump(out, one, item, key);
-            }
-            out.push(']');
-        }
-        Value::Object(map) => {
-            out.push('{');
-            for (at, (name, one)) in map.iter().enumerate() {
-                out.push_str(if at > 0 { item } else { "" });
-                dump_text(out, name);
-                out.push_str(key);
-                dump(out, one, item, key);
-            }
-            out.push('}');
-        }
-        Value::String(text) => dump_text(out, text),
-        Value::Number(number) if number.is_f64() => {
-            out.push_str(&python_float(number.as_f64().unwrap_or_default()));
-        }
-        _ => out.push_str(&format!("{value}")),
-    }
-}
-
-fn dump_text(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            ' '..='~' => out.push(c),
-            _ => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -329,10 +186,6 @@ mod tests {
         assert_eq!(
             text_of_json(&value),
             r#"[1, "it's", 'a"b\'', None, True, 2.0, {'k': '\n'}]"#
-        );
-        assert_eq!(
-            dumps(&json!({"a": ["é", 1e16]}), ", ", ": "),
-            r#"{"a": ["\u00e9", 1e+16]}"#
         );
     }
 }

@@ -1,13 +1,16 @@
 //! Python's regular expressions on `fancy-regex`: the differences in notation are translated, and
 //! backtracking is bounded.
 
-use fancy_regex::{Regex, RegexBuilder};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fancy_regex::{Captures, Regex, RegexBuilder};
 
 /// Most steps of backtracking; a pattern that needs more is an error, not a mismatch.
 const BACKTRACKING: usize = 1_000_000;
 
 /// How a pattern is applied.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags {
     /// Only at the start of the text: `re.match`.
     pub anchored: bool,
@@ -42,7 +45,7 @@ pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
 /// # Errors
 /// When it needs too much backtracking.
 pub fn found(regex: &Regex, text: &str) -> Result<bool, String> {
-    regex.is_match(text).map_err(|error| error.to_string())
+    regex.is_match(text).map_err(|error| explain(&error))
 }
 
 /// A shell wildcard as a regular expression over the whole text: Python's `fnmatch.translate`.
@@ -130,6 +133,154 @@ fn translate(pattern: &str) -> String {
         at += 1;
     }
     out
+}
+
+/// What stopped a match, in words.
+pub fn explain(error: &fancy_regex::Error) -> String {
+    match error {
+        fancy_regex::Error::RuntimeError(_) => {
+            "the regular expression needs too much backtracking on this text".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Compiled expressions that templates use again and again.
+#[derive(Debug, Default)]
+pub struct Cache {
+    known: Mutex<HashMap<(String, Flags), Arc<Regex>>>,
+}
+
+/// Most expressions that are kept.
+const MAX_CACHED: usize = 256;
+
+impl Cache {
+    /// Compiles a pattern, once.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn get(&self, pattern: &str, flags: Flags) -> Result<Arc<Regex>, String> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (pattern.to_owned(), flags);
+        if let Some(found) = known.get(&key) {
+            return Ok(Arc::clone(found));
+        }
+        let regex = Arc::new(compile(pattern, flags)?);
+        if known.len() >= MAX_CACHED {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&regex));
+        Ok(regex)
+    }
+}
+
+/// What `re.sub` puts in place of a match.
+#[derive(Debug)]
+pub struct Replacement {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    Group(usize),
+}
+
+impl Replacement {
+    /// Python's `\1`, `\g<1>`, `\g<name>` and its escapes.
+    ///
+    /// # Errors
+    /// Python's words for what is none of them.
+    pub fn parse(text: &str, regex: &Regex) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let chars: Vec<char> = text.chars().collect();
+        let mut at = 0;
+        while let Some(c) = chars.get(at).copied() {
+            at += 1;
+            if c != '\\' {
+                plain.push(c);
+                continue;
+            }
+            match escape(&chars, &mut at, regex)? {
+                Part::Text(text) => plain.push_str(&text),
+                group @ Part::Group(_) => {
+                    parts.push(Part::Text(std::mem::take(&mut plain)));
+                    parts.push(group);
+                }
+            }
+        }
+        parts.push(Part::Text(plain));
+        Ok(Self { parts })
+    }
+
+    /// Adds what it makes of a match.
+    pub fn expand(&self, found: &Captures<'_, str>, out: &mut String) {
+        for part in &self.parts {
+            out.push_str(match part {
+                Part::Text(text) => text,
+                Part::Group(at) => found.get(*at).map_or("", |found| found.as_str()),
+            });
+        }
+    }
+}
+
+fn group(name: &str, regex: &Regex) -> Result<Part, String> {
+    let at = match name.parse::<usize>() {
+        Ok(at) => (at < regex.captures_len()).then_some(at),
+        Err(_) => regex.capture_names().position(|known| known == Some(name)),
+    };
+    at.map(Part::Group)
+        .ok_or_else(|| format!("invalid group reference {name}"))
+}
+
+fn escape(chars: &[char], at: &mut usize, regex: &Regex) -> Result<Part, String> {
+    let Some(c) = chars.get(*at).copied() else {
+        return Err("bad escape (end of pattern)".to_owned());
+    };
+    *at += 1;
+    if c == 'g' {
+        let rest = &chars[*at..];
+        let end = rest.iter().position(|c| *c == '>');
+        let (Some('<'), Some(end)) = (rest.first(), end) else {
+            return Err("missing group name".to_owned());
+        };
+        *at += end + 1;
+        let name: String = rest[1..end].iter().collect();
+        return group(&name, regex);
+    }
+    let digits: String = chars[*at - 1..]
+        .iter()
+        .take(3)
+        .take_while(|c| c.is_ascii_digit())
+        .collect();
+    let octal = digits.bytes().all(|b| b < b'8');
+    if octal && (digits.len() == 3 || digits.starts_with('0')) {
+        let take = digits.len();
+        *at += take - 1;
+        let code = u32::from_str_radix(&digits, 8).unwrap_or(0);
+        let c = char::from_u32(code).filter(|_| code < 0o400);
+        let c =
+            c.ok_or_else(|| format!("octal escape value \\{digits} outside of range 0-0o377"))?;
+        return Ok(Part::Text(c.into()));
+    }
+    if !digits.is_empty() {
+        let name = &digits[..digits.len().min(2)];
+        *at += name.len() - 1;
+        return group(name, regex);
+    }
+    Ok(Part::Text(match c {
+        'n' => "\n".to_owned(),
+        't' => "\t".to_owned(),
+        'r' => "\r".to_owned(),
+        'a' => "\u{7}".to_owned(),
+        'b' => "\u{8}".to_owned(),
+        'f' => "\u{c}".to_owned(),
+        'v' => "\u{b}".to_owned(),
+        '\\' => "\\".to_owned(),
+        c if c.is_ascii_alphabetic() => return Err(format!("bad escape \\{c}")),
+        c => format!("\\{c}"),
+    }))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use minijinja::Value as Jinja;
+use super::jinja::Value as Jinja;
 
 /// Whose keys are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,71 @@ impl Store for NoKeys {
     }
 }
 
+/// A place in the datastore, as a template names it: `st2kv.system.a.b` is the key `a.b`, and so
+/// is `st2kv.system['a.b']`. It acts as the text of its key. One that is missing is nothing: it
+/// is written as no text, is false, and `default` replaces it. (StackStorm's lookup object is
+/// true even where there is no key, and `default` never sees that it is missing; nobody can want
+/// that.)
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    store: Arc<dyn Store>,
+    owner: Owner,
+    key: String,
+}
+
+impl Lookup {
+    /// The root of an owner's keys.
+    pub fn new(store: &Arc<dyn Store>, owner: Owner) -> Self {
+        Self {
+            store: Arc::clone(store),
+            owner,
+            key: String::new(),
+        }
+    }
+
+    /// The place one name further.
+    pub fn below(&self, name: &str) -> Self {
+        let key = match self.key.is_empty() {
+            true => name.to_owned(),
+            false => format!("{}.{name}", self.key),
+        };
+        Self {
+            key,
+            ..self.clone()
+        }
+    }
+
+    /// The name of the key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The key's text; empty where there is none.
+    pub fn text(&self) -> String {
+        self.store.get(self.owner, &self.key).unwrap_or_default()
+    }
+
+    /// True where there is no such key.
+    pub fn is_missing(&self) -> bool {
+        self.store.get(self.owner, &self.key).is_none()
+    }
+
+    /// True for a key with text.
+    pub fn is_true(&self) -> bool {
+        !self.text().is_empty()
+    }
+}
+
 /// What templates see under the name `st2kv`.
-pub fn st2kv(_store: &Arc<dyn Store>) -> Jinja {
-    Jinja::from_pairs([("system", Jinja::default())])
+pub fn st2kv(store: &Arc<dyn Store>) -> Jinja {
+    let of = |owner| Jinja::Keys(Arc::new(Lookup::new(store, owner)));
+    Jinja::map([
+        ("system".to_owned(), of(Owner::System)),
+        ("user".to_owned(), of(Owner::User)),
+    ])
+}
+
+/// What templates of criteria see under the name `system`.
+pub fn system(store: &Arc<dyn Store>) -> Jinja {
+    Jinja::Keys(Arc::new(Lookup::new(store, Owner::System)))
 }

@@ -1,29 +1,19 @@
-//! Jinja as StackStorm has it: strict, blocks trimmed, values written as Python writes them, and a
-//! budget of work and output for every rendering.
+//! Templates, compiled once and rendered for each event.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
-
-use super::cipher::{self, Cipher};
-use super::{filters, python};
-
-/// Work that one rendering may do; also bounds its memory, at about 64 bytes a unit.
-const FUEL: u64 = 200_000;
-/// Longest text that one rendering may give, bytes.
-const MAX_OUTPUT: usize = 4 << 20;
+use super::cipher::Cipher;
+use super::jinja::ast::{Kind, Stmt, Template};
+use super::jinja::budget::Budget;
+use super::jinja::execute::Tools;
+use super::jinja::{self, Error, Value, names};
 
 /// Compiled templates; a template is named by its own text.
+#[derive(Debug, Default)]
 pub struct Templates {
-    environment: Environment<'static>,
-}
-
-impl std::fmt::Debug for Templates {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Templates").finish_non_exhaustive()
-    }
+    compiled: HashMap<String, Arc<Template>>,
+    tools: Tools,
 }
 
 /// True for text that StackStorm takes for a template.
@@ -31,39 +21,17 @@ pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-impl Default for Templates {
-    fn default() -> Self {
-        Self::new(None)
-    }
-}
-
 impl Templates {
     /// No templates yet. With a cipher, `decrypt_kv` reads encrypted values.
     pub fn new(cipher: Option<Arc<Cipher>>) -> Self {
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build();
-        environment.set_syntax(syntax.expect("the default delimiters are valid"));
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_fuel(Some(FUEL));
-        environment.set_formatter(|out, _, value| {
-            if value.is_undefined() {
-                return Err(Error::from(ErrorKind::UndefinedError));
-            }
-            let written = match value.as_str() {
-                Some(text) => out.write_str(text),
-                None => out.write_str(&python::text(value)),
-            };
-            written.map_err(Error::from)
-        });
-        filters::add_to(&mut environment);
-        cipher::add_to(&mut environment, cipher);
-        Self { environment }
+        let tools = Tools {
+            cipher,
+            ..Tools::default()
+        };
+        Self {
+            tools,
+            ..Self::default()
+        }
     }
 
     /// Compiles a template.
@@ -71,17 +39,48 @@ impl Templates {
     /// # Errors
     /// What is wrong with it.
     pub fn add(&mut self, source: &str) -> Result<(), String> {
-        self.environment
-            .add_template_owned(source.to_owned(), source.to_owned())
-            .map_err(|error| explain(&error, source))
+        if !self.compiled.contains_key(source) {
+            let template = jinja::parse(source).map_err(|error| explain(&error, source))?;
+            self.compiled.insert(source.to_owned(), Arc::new(template));
+        }
+        Ok(())
     }
 
     /// The names that a compiled template asks its context for.
     pub fn names(&self, source: &str) -> HashSet<String> {
-        let template = self.environment.get_template(source);
-        let mut names = template.map_or_else(|_| HashSet::new(), |t| t.undeclared_variables(false));
-        names.retain(|name| !self.environment.globals().any(|(global, _)| global == name));
-        names
+        let template = self.compiled.get(source);
+        template.map_or_else(HashSet::new, |template| names::asked_for(template))
+    }
+
+    /// The place of the expression of which a compiled template consists alone, in bytes.
+    pub fn lone_expression(&self, source: &str) -> Option<(usize, usize)> {
+        match self.compiled.get(source)?.body.as_slice() {
+            [Stmt::Output(expr)] => Some((expr.start, expr.end)),
+            _ => None,
+        }
+    }
+
+    /// True when that expression is an operator's, which binds less than a filter.
+    pub fn is_operation(&self, source: &str) -> bool {
+        let body = self
+            .compiled
+            .get(source)
+            .map(|template| template.body.as_slice());
+        let Some([Stmt::Output(expr)]) = body else {
+            return false;
+        };
+        !matches!(
+            expr.kind,
+            Kind::Constant(_)
+                | Kind::Name(_)
+                | Kind::List(_)
+                | Kind::Dict(_)
+                | Kind::Attribute(..)
+                | Kind::Item(..)
+                | Kind::Slice(..)
+                | Kind::Call(..)
+                | Kind::Filter(..)
+        )
     }
 
     /// Renders a compiled template.
@@ -89,39 +88,54 @@ impl Templates {
     /// # Errors
     /// What went wrong, with the part of the template that did.
     pub fn render(&self, source: &str, context: &Value) -> Result<String, String> {
-        let template = self
-            .environment
-            .get_template(source)
-            .map_err(|error| explain(&error, source))?;
-        let text = template
-            .render(context.clone())
-            .map_err(|error| explain(&error, source))?;
-        match text.len() > MAX_OUTPUT {
-            true => Err(format!("the text is longer than {} MiB", MAX_OUTPUT >> 20)),
-            false => Ok(text),
+        let Some(template) = self.compiled.get(source) else {
+            return Err(format!("\"{source}\" was not compiled"));
+        };
+        self.rendered(template, context)
+            .map_err(|error| explain(&error, &template.source))
+    }
+
+    /// What an event has is shared between rules. A template that changes it gets its own.
+    fn rendered(&self, template: &Template, context: &Value) -> jinja::Result<String> {
+        match jinja::render(template, context, &Budget::default(), &self.tools) {
+            Err(error) if error.kind == jinja::error::SHARED => {
+                let budget = Budget::default();
+                let own = jinja::own_copy(context, &budget)?;
+                jinja::render(template, &own, &budget, &self.tools)
+            }
+            result => result,
         }
     }
 }
 
 fn explain(error: &Error, source: &str) -> String {
-    let part = error
-        .range()
-        .and_then(|range| source.get(range))
-        .unwrap_or("")
-        .trim();
-    match (error.kind(), error.detail()) {
-        (ErrorKind::UndefinedError, _) if !part.is_empty() => format!("{part} is undefined"),
-        (ErrorKind::OutOfFuel, _) => "the template does too much".to_owned(),
-        (kind, Some(detail)) if part.is_empty() => format!("{kind}: {detail}"),
-        (kind, Some(detail)) => format!("{kind}: {detail} (in {part})"),
-        (kind, None) => format!("{kind} (in {part})"),
+    let part = error.at.and_then(|(start, end)| source.get(start..end));
+    let part = part.unwrap_or("").trim();
+    let missing = error.kind == "UndefinedError"
+        && ["has no attribute", "is undefined", "has no element"]
+            .iter()
+            .any(|words| error.message.contains(words));
+    let shown: String = part.chars().take(80).collect();
+    let line = line_of(error, source);
+    let line = match line > 1 {
+        true => format!(", line {line} of the template"),
+        false => String::new(),
+    };
+    match (missing, part.is_empty()) {
+        (true, false) => format!("{shown} is undefined ({}{line})", error.message),
+        (_, true) => format!("{}: {}{line}", error.kind, error.message),
+        _ => format!("{}: {} (in {shown}{line})", error.kind, error.message),
     }
+}
+
+fn line_of(error: &Error, source: &str) -> usize {
+    let before = error.at.and_then(|(start, _)| source.get(..start));
+    1 + before.map_or(0, |text| text.matches('\n').count())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minijinja::value::Serde;
     use serde_json::json;
 
     fn render(source: &str) -> Result<String, String> {
@@ -130,7 +144,7 @@ mod tests {
         let context = json!({"trigger": {
             "time": 1480310219.11, "d": {"a": [1, null, true, 2.0]}, "s": "it's", "n": 3,
         }});
-        templates.render(source, &Value::from(Serde(&context)))
+        templates.render(source, &Value::from(&context))
     }
 
     #[test]
@@ -148,8 +162,22 @@ mod tests {
             ("{% if trigger.n %}\nyes\n{% endif %}\n", "yes\n"),
             ("{{ trigger.s.upper() }}", "IT'S"),
             ("<b>{{ '<' }}", "<b><"),
+            ("{{ '%05.1f|%-4s|' % (2, 'x') }}", "002.0|x   |"),
+            ("{{ 2 ** 100 }}", "1267650600228229401496703205376"),
         ] {
             assert_eq!(render(template).as_deref(), Ok(text), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_template_may_change_its_own_copy_of_the_event() {
+        let source = "{{ trigger.d.a.append(7) }}{{ trigger.d.a }}";
+        let mut templates = Templates::default();
+        templates.add(source).unwrap();
+        let context = Value::from(&json!({"trigger": {"d": {"a": [1]}}}));
+        for _ in 0..2 {
+            let text = templates.render(source, &context);
+            assert_eq!(text.as_deref(), Ok("None[1, 7]"));
         }
     }
 
@@ -166,9 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn work_is_bounded() {
-        let loops = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
-        assert!(render(loops).is_err());
-        assert!(render("{{ 'x' * 100000000 }}").is_err());
+    fn errors_tell_their_line() {
+        let error = render("a\n{{ 1 + 'x' }}").unwrap_err();
+        assert!(
+            error.contains("line 2") && error.contains("1 + 'x'"),
+            "{error}"
+        );
     }
 }

@@ -14,6 +14,7 @@ pub use compose::{Parsed, parse};
 pub use errors::{explain, remarks};
 pub use fault::{Fault, FaultKind, Remark};
 pub use node::{Data, Node, python_float};
+pub use resolve::implicit;
 
 /// Largest file, bytes.
 pub const MAX_BYTES: usize = 4 << 20;

@@ -193,7 +193,7 @@ fn value(value: Option<&Value>, convert: bool) -> Result<String, String> {
     match value {
         None => Err("\"value\" is missing".into()),
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) if convert => Ok(python::dumps(other, ", ", ": ")),
+        Some(other) if convert => python::dumps(other),
         Some(other) => Err(format!(
             "the value is not text but of the type {}: put it in quotes, or give --convert to \
              write it as JSON",

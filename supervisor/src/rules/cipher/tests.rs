@@ -1,4 +1,10 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
 use super::*;
+use crate::rules::jinja::Value as Jinja;
+use crate::rules::template::Templates;
 
 /// Key files and ciphertexts that StackStorm's own program made.
 const MADE: [(&str, [(&str, &str); 4]); 3] = [
@@ -174,11 +180,9 @@ fn vectors_differ_by_number_key_and_text() {
 fn templates_decrypt() {
     let value = MADE[0].1[1].1;
     let render = |cipher, source: &str| {
-        let mut environment = Environment::new();
-        add_to(&mut environment, cipher);
-        let context = minijinja::context! { value };
-        let text = environment.render_str(source, context);
-        text.map_err(|error| error.to_string())
+        let mut templates = Templates::new(cipher);
+        templates.add(source)?;
+        templates.render(source, &Jinja::from(&json!({"value": value, "nope": ""})))
     };
     let with = || Some(Arc::new(cipher()));
     assert_eq!(
@@ -188,5 +192,5 @@ fn templates_decrypt() {
     let missing = render(with(), "{{ nope | decrypt_kv }}").unwrap_err();
     assert!(missing.contains("does not exist"), "{missing}");
     let without = render(None, "{{ value | decrypt_kv }}").unwrap_err();
-    assert!(without.contains("no key file"), "{without}");
+    assert!(without.contains("there is no key"), "{without}");
 }
