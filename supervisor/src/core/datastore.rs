@@ -13,13 +13,11 @@ use serde_json::Value;
 
 use super::clock::Wall;
 use super::record::{KvItem, KvWrite};
+pub use crate::rules::store::USER;
 use crate::rules::store::{Owner, Store};
 
 /// Most bytes of keys and values together.
 const MOST_BYTES: usize = 64 << 20;
-
-/// As whom rules, sensors and actions read and write `st2kv.user`.
-pub const USER: &str = "petrel";
 
 /// The name of an item in its scope, such as `pack.Class:name` or, of a user, `user:name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -51,6 +51,7 @@ pub fn sensor_type(sensor: &Sensor) -> Value {
         "class_name": sensor.class_name,
         "description": sensor.description,
         "enabled": sensor.enabled,
+        "enabled_source": sensor.enabled_source,
         "entry_point": entry_point,
         "artifact_uri": format!("file://{}", sensor.file_path.display()),
         "poll_interval": sensor.poll_interval,
@@ -100,6 +101,7 @@ pub fn rule(rule: &Rule) -> Value {
         "name": rule.name,
         "description": rule.description,
         "enabled": rule.enabled,
+        "enabled_source": rule.enabled_source,
         "type": {"ref": kind, "parameters": {}},
         "trigger": {
             "type": rule.trigger_type,
@@ -123,6 +125,7 @@ pub fn action(action: &Action) -> Value {
         "name": action.name,
         "description": action.description,
         "enabled": action.enabled,
+        "enabled_source": action.enabled_source,
         "runner_type": action.runner_type,
         "entry_point": action.entry_point,
         "parameters": action.parameters,

@@ -11,14 +11,16 @@ use super::criteria::{Fault, Test};
 use super::engine::{Compiled, Slot, TimerRule};
 use super::jinja::Value as Jinja;
 use super::operators::known_operators;
+use super::order::{self, Order};
 use super::parameters::{self, Check, Plan};
-use super::template::{Templates, is_template};
+use super::store::USER;
+use super::template::Templates;
 use super::timer::Timer;
 use super::trigger::Trigger;
 use super::{RuleSet, config, shell_risk};
 use crate::catalog::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use crate::catalog::sources::SourceFile;
-use crate::catalog::{Action, Catalog, Mark, Pack, Rule, RuleKind};
+use crate::catalog::{Action, Catalog, Mark, Rule, RuleKind};
 
 /// Trigger types of StackStorm itself whose events nothing in this version makes.
 const NEVER_FIRED: &[&str] = &[
@@ -56,7 +58,7 @@ pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (RuleSet, Vec<Diagnostic>)
         });
         let name = trigger.reference.clone();
         let slot = slots.entry(name.clone()).or_default();
-        slot.reads_store |= reads_store(rule, &compiled.action, compiled.config.as_deref());
+        slot.reads_store |= order::reads_store(rule, compiled.order.as_ref().ok());
         if name != rule.trigger_type {
             triggers.insert(name.clone(), Arc::clone(&trigger));
         }
@@ -91,23 +93,6 @@ pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (RuleSet, Vec<Diagnostic>)
     )
 }
 
-/// Whether its criteria, its parameters or the defaults of its action name the datastore; text that
-/// only looks like it does no harm.
-fn reads_store(rule: &Rule, action: &Action, config: Option<&Pack>) -> bool {
-    let names = |value: &Value| {
-        let text = value.to_string();
-        text.contains("st2kv") || text.contains("system")
-    };
-    let criteria = rule.criteria.iter();
-    let given = rule.parameters.values();
-    criteria
-        .clone()
-        .any(|one| one.key.trim_start().starts_with("system"))
-        || criteria.map(|one| &one.pattern).any(names)
-        || given.chain(action.all_parameters.values()).any(names)
-        || config.is_some_and(|pack| pack.is_dynamic)
-}
-
 /// What rules need to know of the place where they run.
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -138,26 +123,34 @@ impl Compiler<'_> {
     fn rule(&mut self, rule: &Arc<Rule>) -> Option<Compiled> {
         let known = self.trigger(rule);
         let timer = self.timer(rule);
-        let action = self.action(rule);
+        let order = self.order(rule);
         let tests = self.criteria(rule);
-        let action = action.filter(|_| known)?;
-        let timer = timer?;
-        let plan = self.plan(rule, &action);
-        let config = self.config(rule, &action);
-        let check = self.checks.entry(action.reference.clone()).or_default();
         Some(Compiled {
-            timer,
+            timer: timer.filter(|_| known)?,
             tests: tests?,
+            order,
+            rule: Arc::clone(rule),
+        })
+    }
+
+    /// What the rule asks for. An action that is not there is missed when an event comes, as in
+    /// StackStorm: its pack may come later.
+    fn order(&mut self, rule: &Rule) -> Result<Order, String> {
+        let action = self.action(rule)?;
+        let plan = self.plan(rule, &action);
+        let config = self.catalog.packs.get(&action.pack).cloned();
+        let config = config.filter(|_| order::asks_for_config(rule, &action));
+        let check = self.checks.entry(action.reference.clone()).or_default();
+        Ok(Order {
             plan,
-            secrets: secrets(rule, &action, config.as_deref()).into(),
+            secrets: order::secrets(rule, &action, config.as_deref()).into(),
             check: Arc::clone(check),
             config,
             context: Jinja::from(&json!({
                 "rule": {"id": rule.reference, "ref": rule.reference, "name": rule.name},
-                "user": "stanley",
+                "user": USER,
                 "pack": action.pack,
             })),
-            rule: Arc::clone(rule),
             action,
         })
     }
@@ -173,13 +166,19 @@ impl Compiler<'_> {
             }
             return true;
         }
-        let message = format!("unknown trigger type \"{name}\": rule left out");
+        // StackStorm takes such a rule when it has parameters: its pack may come later.
+        let kept = !rule.trigger_parameters.is_empty();
+        let (severity, what) = match kept {
+            true => (Severity::Warning, "nothing fires it"),
+            false => (Severity::Error, "rule left out"),
+        };
+        let message = format!("unknown trigger type \"{name}\": {what}");
         let near = did_you_mean(name, types.keys().map(String::as_str));
         let help = near.unwrap_or_else(|| self.pack_hint(name, "trigger types", types.keys()));
         let mark = rule.source.trigger;
-        let found = at(rule, mark, name, Severity::Error, message).help(help);
-        self.out.push(found);
-        false
+        self.out
+            .push(at(rule, mark, name, severity, message).help(help));
+        kept
     }
 
     /// The timer that the rule waits for, if it is one; none where it cannot be one.
@@ -201,25 +200,23 @@ impl Compiler<'_> {
         }
     }
 
-    fn action(&mut self, rule: &Rule) -> Option<Arc<Action>> {
+    fn action(&mut self, rule: &Rule) -> Result<Arc<Action>, String> {
         let (name, actions) = (rule.action.as_str(), &self.catalog.actions);
         if let Some(action) = actions.get(name) {
-            return Some(Arc::clone(action));
+            return Ok(Arc::clone(action));
         }
-        let found = match self.catalog.left_out.get(name) {
-            Some(why) => {
-                let message = format!("action {name} was left out ({why}): rule left out");
-                at(rule, rule.source.action, name, Severity::Warning, message)
-            }
+        let (what, help) = match self.catalog.left_out.get(name) {
+            Some(why) => (format!("action {name} was left out ({why})"), None),
             None => {
-                let message = format!("unknown action \"{name}\": rule left out");
                 let near = did_you_mean(name, actions.keys().map(String::as_str));
                 let help = near.unwrap_or_else(|| self.pack_hint(name, "actions", actions.keys()));
-                at(rule, rule.source.action, name, Severity::Error, message).help(help)
+                (format!("unknown action \"{name}\""), Some(help))
             }
         };
-        self.out.push(found);
-        None
+        let message = format!("{what}: every event that matches will fail here");
+        let found = at(rule, rule.source.action, name, Severity::Warning, message);
+        self.out.push(found.maybe_help(help));
+        Err(format!("Action \"{name}\" doesn't exist"))
     }
 
     /// What the pack of an unknown reference has, or that there is no such pack.
@@ -301,45 +298,6 @@ impl Compiler<'_> {
         }
         self.out.extend(shell_risk::warnings(rule, action));
         plan
-    }
-
-    /// The pack of the action, where a template of the rule or of the action asks for its
-    /// configuration.
-    fn config(&self, rule: &Rule, action: &Action) -> Option<Arc<Pack>> {
-        let mut templates = rule
-            .parameters
-            .values()
-            .chain(action.all_parameters.values());
-        let asks = templates.any(|value| value.to_string().contains("config_context"));
-        let pack = self.catalog.packs.get(&action.pack);
-        pack.filter(|_| asks).cloned()
-    }
-}
-
-/// Parameters that are secret: by their schema, because a template decrypts, or because it takes
-/// from what is secret. Text that only looks so is hidden as well.
-fn secrets(rule: &Rule, action: &Action, config: Option<&Pack>) -> Vec<String> {
-    let of_config = config.is_some_and(|pack| !pack.secrets.is_empty());
-    let text = |name: &str, schema: &Value| {
-        let value = rule.parameters.get(name).or_else(|| schema.get("default"));
-        value.map(Value::to_string).unwrap_or_default()
-    };
-    let all = || action.all_parameters.iter();
-    let own = |name: &str, schema: &Value| {
-        let text = text(name, schema);
-        schema.get("secret") == Some(&Value::Bool(true))
-            || text.contains("decrypt_kv")
-            || of_config && text.contains("config_context")
-    };
-    let of_itself = all().filter(|(name, schema)| own(name, schema));
-    let mut found: Vec<String> = of_itself.map(|(name, _)| name.clone()).collect();
-    loop {
-        let takes = |text: &str| is_template(text) && found.iter().any(|name| text.contains(name));
-        let next = all().find(|(name, schema)| !found.contains(name) && takes(&text(name, schema)));
-        match next {
-            Some((name, _)) => found.push(name.clone()),
-            None => return found,
-        }
     }
 }
 

@@ -9,14 +9,13 @@ use serde_json::{Map, Value};
 use super::cipher::Cipher;
 use super::compile::Host;
 use super::criteria::{Scope, Test};
-use super::jinja::Value as Jinja;
-use super::parameters::{Check, Plan};
-use super::store::{Store, st2kv};
+use super::order::Order;
+use super::store::Store;
 use super::template::Templates;
 use super::timer::Timer;
 use super::trigger::Trigger;
 use super::verdict::{Miss, Verdict};
-use crate::catalog::{Action, Catalog, Diagnostic, Pack, Rule, WhenMissed};
+use crate::catalog::{Action, Catalog, Diagnostic, Rule, WhenMissed};
 
 /// The enabled rules of one catalog, compiled, by the trigger that they wait for.
 #[derive(Debug, Default)]
@@ -59,22 +58,12 @@ pub struct TimerRule {
 pub struct Compiled {
     /// The rule.
     pub rule: Arc<Rule>,
-    /// Its action.
-    pub action: Arc<Action>,
     /// The timer that it waits for.
     pub timer: Option<Timer>,
     /// Its criteria.
     pub tests: Vec<Test>,
-    /// Its parameters, or why every event fails.
-    pub plan: Result<Plan, String>,
-    /// Names of the parameters that nobody may see.
-    pub secrets: Arc<[String]>,
-    /// The check of the action's parameters.
-    pub check: Arc<Check>,
-    /// The pack whose configuration is `config_context`; none where no template asks for it.
-    pub config: Option<Arc<Pack>>,
-    /// `action_context`.
-    pub context: Jinja,
+    /// What it asks for; why every event fails, where its action cannot be used.
+    pub order: Result<Order, String>,
 }
 
 /// A rule that matched, with the action that it asks for.
@@ -264,49 +253,20 @@ impl RuleSet {
                 return false;
             }
         }
-        match self.parameters(compiled, scope) {
-            Ok(parameters) => judgement.matched.push(Requested {
+        let order = compiled.order.as_ref().map_err(Clone::clone);
+        let requested = order.and_then(|order| {
+            Ok(Requested {
                 rule: Arc::clone(rule),
-                action: Arc::clone(&compiled.action),
-                parameters,
-                secrets: Arc::clone(&compiled.secrets),
-            }),
+                action: Arc::clone(&order.action),
+                parameters: self.parameters(order, scope)?,
+                secrets: Arc::clone(&order.secrets),
+            })
+        });
+        match requested {
+            Ok(requested) => judgement.matched.push(requested),
             Err(reason) => fail(judgement, reason),
         }
         true
-    }
-
-    pub(super) fn parameters(
-        &self,
-        compiled: &Compiled,
-        scope: &Scope<'_>,
-    ) -> Result<Map<String, Value>, String> {
-        let action = &compiled.action;
-        if !action.enabled {
-            let reference = &action.reference;
-            return Err(format!(
-                "Unable to execute. Action \"{reference}\" is disabled."
-            ));
-        }
-        let plan = compiled.plan.as_ref().map_err(Clone::clone)?;
-        let config = match &compiled.config {
-            Some(pack) => self
-                .config(pack, scope.store)
-                .map_err(|fault| fault.to_string())?,
-            None => Map::new(),
-        };
-        let base = plan.needs_context().then(|| {
-            let trigger = scope.context().get("trigger").unwrap_or_default();
-            BTreeMap::from([
-                ("trigger".to_owned(), trigger),
-                ("st2kv".to_owned(), st2kv(scope.store)),
-                ("action_context".to_owned(), compiled.context.clone()),
-                ("config_context".to_owned(), Jinja::from(&config)),
-            ])
-        });
-        let parameters = plan.fill(action, &self.templates, &base.unwrap_or_default())?;
-        compiled.check.check(action, &parameters)?;
-        Ok(parameters)
     }
 }
 
@@ -447,12 +407,6 @@ mod tests {
                 "greaterthan",
             ),
             (
-                rule("a", "").replace("p.act", "p.atc"),
-                4,
-                "unknown action",
-                "p.act",
-            ),
-            (
                 rule("a", "").replace("p.t}", "p.tt}"),
                 3,
                 "unknown trigger",
@@ -479,6 +433,16 @@ mod tests {
             assert!(fault.help.as_deref().unwrap().contains(help), "{fault:?}");
             assert_eq!(set.text().lines().count(), 1);
         }
+    }
+
+    #[test]
+    fn an_action_that_is_not_there_is_missed_when_an_event_comes() {
+        let (set, warned) = compiled(&[rule("a", "").replace("p.act", "p.atc"), rule("b", "")]);
+        assert!(!warned[0].is_error() && warned[0].message.contains("unknown action"));
+        assert!(warned[0].help.as_deref().unwrap().contains("p.act"));
+        let judged = judge(&set, "p.t", &json!({"x": 1}));
+        assert_eq!(judged.matched.len(), 1);
+        assert_eq!(judged.failed[0].reason, "Action \"p.atc\" doesn't exist");
     }
 
     #[test]

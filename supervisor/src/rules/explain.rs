@@ -72,11 +72,13 @@ impl RuleSet {
                 }
             })
             .collect();
+        let secrets = compiled.order.as_ref();
+        let order = secrets.map_err(Clone::clone);
         Some(Explained {
             empty_payload: !criteria.is_empty() && is_empty(payload),
             criteria,
-            parameters: self.parameters(compiled, &scope),
-            secrets: compiled.secrets.to_vec(),
+            parameters: order.and_then(|order| self.parameters(order, &scope)),
+            secrets: secrets.map_or_else(|_| Vec::new(), |order| order.secrets.to_vec()),
         })
     }
 

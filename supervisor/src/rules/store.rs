@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use super::jinja::Value as Jinja;
 
+/// As whom rules, sensors and actions run: whose keys `st2kv.user` has.
+pub const USER: &str = "petrel";
+
 /// Whose keys are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {

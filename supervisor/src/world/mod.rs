@@ -299,7 +299,11 @@ impl World {
             paths::private_dir(&credentials)?;
             for (path, value) in secrets {
                 let text = crate::core::datastore::stored_text(value);
-                std::fs::write(credentials.join(path), text)?;
+                // A key of a configuration may be any text; a file's name may not.
+                let name = path.replace('/', "%2F");
+                if !name.chars().all(|c| c == '.') {
+                    std::fs::write(credentials.join(name), text)?;
+                }
             }
             let folder = credentials.to_string_lossy().into_owned();
             env.push(("CREDENTIALS_DIRECTORY".to_owned(), folder));
