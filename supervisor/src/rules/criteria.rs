@@ -1,6 +1,7 @@
 //! A criterion, compiled, and what it makes of an event (`st2reactor/rules/filter.py`; st2.md 5.3
 //! and 5.4).
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use super::jinja::Value as Jinja;
 use super::operators::{self, Given, Operator};
 use super::path::{Path, Roots};
-use super::store::{Store, st2kv, system};
+use super::store::{Owner, Store, st2kv, system};
 use super::template::Templates;
 
 /// How the items of a `search` must fit its children.
@@ -216,7 +217,13 @@ impl Test {
             }
         };
         let path = self.path.as_ref().map_err(Clone::clone)?;
-        let value = path.first(scope.roots)?.unwrap_or(&Value::Null);
+        let value = match path.datastore_key() {
+            Some(key) => Cow::Owned(scope.store.get(Owner::System, &key).into()),
+            None => path
+                .first(scope.roots)?
+                .unwrap_or(Cow::Borrowed(&Value::Null)),
+        };
+        let value = value.as_ref();
         if self.operator == Operator::Search {
             return self.items(value, templates, scope, errors);
         }
@@ -303,15 +310,29 @@ fn prepare(text: &str, templates: &mut Templates) -> Pattern {
     if let Err(why) = templates.add(text) {
         return Pattern::Faulty(why);
     }
-    let typed = typed(text).filter(|typed| templates.add(typed).is_ok());
+    let typed = match templates.lone_expression(text) {
+        Some((start, end)) => Some(whole(text, start, end)),
+        None => typed(text),
+    };
+    let typed = typed.filter(|typed| templates.add(typed).is_ok());
     Pattern::Template {
         typed,
         text: text.to_owned(),
     }
 }
 
+/// The value of a pattern that is one expression: all of it goes through `to_complex`.
+fn whole(text: &str, start: usize, end: usize) -> String {
+    format!(
+        "{}({}) | to_complex{}",
+        &text[..start],
+        &text[start..end],
+        &text[end..]
+    )
+}
+
 /// StackStorm's way to a typed value: ` | to_complex` before the last `}}` of the first line that
-/// has a template. That binds tighter than operators: `{{ a + 1 }}` fails, `{{ (a + 1) }}` works.
+/// has a template. It binds tighter than operators, which `whole` avoids where it can.
 fn typed(text: &str) -> Option<String> {
     let mut before = 0;
     for line in text.split_inclusive('\n') {

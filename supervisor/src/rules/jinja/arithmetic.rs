@@ -49,6 +49,9 @@ impl Operator {
 /// # Errors
 /// Python's words for operands that do not fit.
 pub fn apply(operator: Operator, a: &Value, b: &Value, budget: &Budget) -> Result<Value> {
+    if operator == Operator::Modulo && a.as_str().is_some() {
+        return percent(a, b, budget);
+    }
     for operand in [a, b] {
         if let Value::Undefined(missing) = operand {
             return Err(missing.error());
@@ -74,7 +77,6 @@ pub fn apply(operator: Operator, a: &Value, b: &Value, budget: &Budget) -> Resul
             }
             _ => Err(unsupported(operator, a, b)),
         },
-        Operator::Modulo if a.as_str().is_some() => percent(a, b, budget),
         _ => Err(unsupported(operator, a, b)),
     }
 }

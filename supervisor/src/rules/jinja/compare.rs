@@ -205,6 +205,9 @@ fn sequences(a: &[Value], b: &[Value], sign: &str, budget: &Budget) -> Result<Op
 /// Python's words for what contains nothing.
 pub fn contains(container: &Value, item: &Value, budget: &Budget) -> Result<bool> {
     container.defined()?;
+    if let Value::Range(..) = container {
+        item.defined()?;
+    }
     match container {
         Value::Str(text) | Value::Markup(text) => match item.as_str() {
             Some(part) => {

@@ -32,7 +32,12 @@ pub fn percent(template: &Value, values: &Value, budget: &Budget) -> Result<Valu
     let left = formatter.used < formatter.given.len();
     let loose = matches!(
         values,
-        Value::Dict(_) | Value::List(_) | Value::Bytes(_) | Value::Range(..) | Value::Loop(_)
+        Value::Dict(_)
+            | Value::List(_)
+            | Value::Bytes(_)
+            | Value::Range(..)
+            | Value::Loop(_)
+            | Value::Undefined(_)
     );
     if left && !loose {
         let message = "not all arguments converted during string formatting";
@@ -278,8 +283,9 @@ fn zero_fill(spec: &mut Spec, finite: bool) {
 fn character(value: &Value) -> Result<String> {
     value.defined()?;
     match value {
-        Value::Int(code) => {
-            let c = u32::try_from(*code).ok().and_then(char::from_u32);
+        Value::Int(_) | Value::Bool(_) => {
+            let code = value.as_int().unwrap_or(-1);
+            let c = u32::try_from(code).ok().and_then(char::from_u32);
             let wrong = || Error::new("OverflowError", "%c arg not in range(0x110000)");
             c.map(String::from).ok_or_else(wrong)
         }

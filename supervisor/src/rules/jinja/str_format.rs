@@ -25,7 +25,7 @@ pub struct Fields<'f> {
 /// Python's words for what is wrong with the text or a field.
 pub fn format(text: &str, fields: &Fields<'_>, budget: &Budget) -> Result<String> {
     let mut numbering = Numbering::default();
-    fill(text, fields, &mut numbering, 2, budget)
+    fill(text, fields, &mut numbering, 3, budget)
 }
 
 #[derive(Default)]

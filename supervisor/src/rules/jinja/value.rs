@@ -279,10 +279,9 @@ impl Value {
             return Err(super::error::limit("a key is nested too deeply"));
         }
         match self {
-            Self::List(_) | Self::Dict(_) | Self::View(..) => Err(type_error(format!(
-                "unhashable type: '{}'",
-                self.type_name()
-            ))),
+            Self::List(_) | Self::Dict(_) | Self::View(View::Keys | View::Items, _) => Err(
+                type_error(format!("unhashable type: '{}'", self.type_name())),
+            ),
             Self::Tuple(tuple) => {
                 let mut all = tuple.items.iter();
                 all.try_for_each(|item| item.key_at(depth + 1).map(drop))?;

@@ -58,7 +58,7 @@ fn analyse(text: &str, unicode: bool) -> Ways {
             '#' => after_blank,
             _ => false,
         };
-        special |= !is_break(c) && (!is_printable(c) || (!c.is_ascii() && !unicode));
+        special |= !is_printable(c) || (!c.is_ascii() && !unicode);
         breaks |= is_break(c);
         break_space |= c == ' ' && after_break;
         space_break |= is_break(c) && after_space;
@@ -122,7 +122,6 @@ impl Writer {
     /// A scalar; `plain` when it means itself without quotes.
     pub fn scalar(&mut self, text: &str, plain: bool, key: bool, indent: usize) {
         let ways = analyse(text, self.unicode);
-        let indent = if key { indent } else { indent + 2 };
         let chars: Vec<char> = text.chars().collect();
         if ways.plain && plain && !(text.is_empty() && key) {
             self.plain(&chars, !key, indent);

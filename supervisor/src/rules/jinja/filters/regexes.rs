@@ -64,18 +64,25 @@ pub fn search(interpreter: &mut Interpreter<'_>, value: Value, args: Args) -> Re
     found(interpreter, &value, args, "regex_search", false)
 }
 
-/// All matches, as `re.finditer` gives them.
+/// All matches, as `re.finditer` gives them: one of no text may follow directly on another match.
 fn all<'t>(
     regex: &Regex,
     text: &'t str,
-    each: impl FnMut(Captures<'t, str>) -> Result<()>,
+    mut each: impl FnMut(Captures<'t, str>) -> Result<()>,
 ) -> Result<()> {
-    let found = regex.captures_iter(text);
-    found
-        .map(|captures| captures.map_err(|error| wrong(regex::explain(&error))))
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .try_for_each(each)
+    let mut at = 0;
+    while at <= text.len() {
+        let found = regex.captures_from_pos(text, at);
+        let found = found.map_err(|error| wrong(regex::explain(&error)))?;
+        let Some(captures) = found else {
+            break;
+        };
+        let (start, end) = captures.get(0).map_or((at, at), |m| (m.start(), m.end()));
+        let next = text[end..].chars().next().map_or(1, char::len_utf8);
+        at = if end == start { end + next } else { end };
+        each(captures)?;
+    }
+    Ok(())
 }
 
 /// `regex_replace`

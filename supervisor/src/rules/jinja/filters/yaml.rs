@@ -158,12 +158,7 @@ impl Dumper<'_> {
             // White space of every level is written too.
             self.budget.text(text.len() + self.indent.unwrap_or(0))?;
             let plain = !is_text || implicit(&text) == "str";
-            let indent = self.indent.unwrap_or(0);
-            let indent = if place == Place::Root {
-                self.step
-            } else {
-                indent
-            };
+            let indent = self.indent.map_or(self.step, |indent| indent + self.step);
             self.out.scalar(&text, plain, place == Place::Key, indent);
             return Ok(());
         }
