@@ -205,16 +205,25 @@ impl Compiler<'_> {
         if let Some(action) = actions.get(name) {
             return Ok(Arc::clone(action));
         }
-        let (what, help) = match self.catalog.left_out.get(name) {
-            Some(why) => (format!("action {name} was left out ({why})"), None),
-            None => {
-                let near = did_you_mean(name, actions.keys().map(String::as_str));
-                let help = near.unwrap_or_else(|| self.pack_hint(name, "actions", actions.keys()));
-                (format!("unknown action \"{name}\""), Some(help))
+        let near = did_you_mean(name, actions.keys().map(String::as_str));
+        let (what, severity, help) = match (self.catalog.left_out.get(name), near) {
+            (Some(why), _) => {
+                let what = format!("action {name} was left out ({why})");
+                (what, Severity::Warning, None)
+            }
+            // So near to one that is there, it is a slip.
+            (None, Some(near)) => {
+                let what = format!("unknown action \"{name}\"");
+                (what, Severity::Error, Some(near))
+            }
+            (None, None) => {
+                let help = self.pack_hint(name, "actions", actions.keys());
+                let what = format!("unknown action \"{name}\"");
+                (what, Severity::Warning, Some(help))
             }
         };
         let message = format!("{what}: every event that matches will fail here");
-        let found = at(rule, rule.source.action, name, Severity::Warning, message);
+        let found = at(rule, rule.source.action, name, severity, message);
         self.out.push(found.maybe_help(help));
         Err(format!("Action \"{name}\" doesn't exist"))
     }

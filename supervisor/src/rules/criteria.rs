@@ -237,7 +237,9 @@ impl Test {
     /// What the event has, and the pattern as rendered, as far as they can be told.
     pub fn look(&self, templates: &Templates, scope: &Scope<'_>) -> (Option<Value>, Option<Value>) {
         let path = self.path.as_ref().ok();
-        let actual = path.and_then(|path| path.first(scope.roots).ok().flatten().cloned());
+        let actual = path
+            .and_then(|path| path.first(scope.roots).ok().flatten())
+            .map(Cow::into_owned);
         let wanted = match &self.pattern {
             Pattern::Plain(value) => Some(value.clone()),
             Pattern::Faulty(_) => None,
