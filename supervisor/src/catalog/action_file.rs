@@ -104,13 +104,13 @@ fn runner(fields: &mut Fields<'_, '_>) -> Result<(Runner, String), String> {
     }
 }
 
-/// Python actions need a program, the others have none.
+/// Python actions and scripts need a program, the others have none.
 fn entry_point(
     fields: &mut Fields<'_, '_>,
     source: &PackSource,
     runner: Runner,
 ) -> Option<std::path::PathBuf> {
-    if runner != Runner::PythonScript {
+    if !matches!(runner, Runner::PythonScript | Runner::LocalShellScript) {
         return None;
     }
     let (written, span) = fields.required_text("entry_point", "the action")?;

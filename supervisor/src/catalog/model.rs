@@ -230,6 +230,8 @@ pub enum Runner {
     PythonScript,
     /// `local-shell-cmd`, once `run-local`.
     LocalShellCmd,
+    /// `local-shell-script`, once `run-local-script`.
+    LocalShellScript,
     /// `noop`.
     Noop,
 }

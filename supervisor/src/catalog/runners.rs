@@ -20,13 +20,14 @@ pub enum Known {
 pub const SUPPORTED: &[&str] = &[
     "python-script",
     "local-shell-cmd",
+    "local-shell-script",
     "noop",
     "run-python",
     "run-local",
+    "run-local-script",
 ];
 
 const NOT_YET: &[&str] = &[
-    "local-shell-script",
     "remote-shell-cmd",
     "remote-shell-script",
     "http-request",
@@ -38,7 +39,6 @@ const NOT_YET: &[&str] = &[
     "winrm-cmd",
     "winrm-ps-cmd",
     "winrm-ps-script",
-    "run-local-script",
     "run-remote",
     "run-remote-script",
     "http-runner",
@@ -53,6 +53,7 @@ pub fn known(name: &str) -> Known {
     match name {
         "python-script" | "run-python" => Known::Supported(Runner::PythonScript),
         "local-shell-cmd" | "run-local" => Known::Supported(Runner::LocalShellCmd),
+        "local-shell-script" | "run-local-script" => Known::Supported(Runner::LocalShellScript),
         "noop" => Known::Supported(Runner::Noop),
         _ if NOT_YET.contains(&name) => Known::NotYet,
         _ => Known::Unknown,
@@ -69,6 +70,7 @@ pub fn parameters(runner: Runner) -> Map<String, Value> {
     let schemas = match runner {
         Runner::PythonScript => python_script(),
         Runner::LocalShellCmd => local_shell_cmd(),
+        Runner::LocalShellScript => local_shell_script(),
         Runner::Noop => json!({}),
     };
     match schemas {
@@ -96,6 +98,19 @@ fn local_shell_cmd() -> Value {
         "cmd": {"type": "string"},
         "cwd": {"type": "string"},
         "env": {"type": "object"},
+        "kwarg_op": {"type": "string", "default": "--"},
+        "sudo": {"type": "boolean", "default": false},
+        "sudo_password": {"type": "string", "secret": true, "default": null},
+        "timeout": {"type": "integer", "default": 60},
+    })
+}
+
+fn local_shell_script() -> Value {
+    json!({
+        "cwd": {"type": "string"},
+        "env": {"type": "object"},
+        "debug": {"type": "boolean", "default": false},
+        "content_version": {"type": "string"},
         "kwarg_op": {"type": "string", "default": "--"},
         "sudo": {"type": "boolean", "default": false},
         "sudo_password": {"type": "string", "secret": true, "default": null},

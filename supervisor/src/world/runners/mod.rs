@@ -3,6 +3,7 @@
 
 mod noop;
 mod python;
+mod script;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,7 @@ pub fn plan(order: &RunOrder, place: &Place, now: Wall) -> Result<Planned, Strin
     match order.action.runner {
         Runner::PythonScript => python::plan(order, place).map(Planned::Command),
         Runner::LocalShellCmd => shell::plan(order, place).map(Planned::Command),
+        Runner::LocalShellScript => script::plan(order, place).map(Planned::Command),
         Runner::Noop => Ok(Planned::Done(noop::outcome(now))),
     }
 }
@@ -100,7 +102,7 @@ pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
     }
     let (ok, result) = match runner {
         Runner::PythonScript => python::result(ending),
-        Runner::LocalShellCmd => shell::result(ending),
+        Runner::LocalShellCmd | Runner::LocalShellScript => shell::result(ending),
         Runner::Noop => (true, Value::Null),
     };
     let status = match ok {

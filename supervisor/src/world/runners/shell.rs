@@ -3,7 +3,10 @@
 //! Behaviour of StackStorm 3.10's local runner: the result is `{succeeded, failed, return_code,
 //! stdout, stderr}`, one final newline is dropped, and output that is JSON becomes its value.
 
-use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
 
 use super::{Ending, Place, Plan, add_given, environment};
 use crate::core::effect::RunOrder;
@@ -16,20 +19,30 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     let command = command.ok_or("the parameter \"cmd\" is missing")?;
     let mut env = environment(order, place);
     add_given(&mut env, parameters)?;
-    let shell = ["/bin/bash", "-c", command];
-    let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
-    let words: &[&str] = match sudo {
-        true => &["sudo", "-E", "-n", "--"],
-        false => &[],
-    };
-    let mut words = words.iter().chain(&shell);
+    let words = ["/bin/bash", "-c", command].map(Into::into);
+    let (program, args) = with_sudo(parameters, words.into());
     Ok(Plan {
-        program: words.next().copied().unwrap_or_default().into(),
-        args: words.map(Into::into).collect(),
+        program,
+        args,
         cwd: text("cwd").map(Into::into),
         env: env.into_iter().collect(),
         stdin: None,
     })
+}
+
+/// Program and arguments, behind `sudo` where the parameters ask for it.
+pub fn with_sudo(
+    parameters: &Map<String, Value>,
+    words: Vec<OsString>,
+) -> (PathBuf, Vec<OsString>) {
+    let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
+    let before: &[&str] = match sudo {
+        true => &["sudo", "-E", "-n", "--"],
+        false => &[],
+    };
+    let mut all = before.iter().map(Into::into).chain(words);
+    let program = all.next().unwrap_or_default();
+    (program.into(), all.collect())
 }
 
 /// Whether it succeeded, and its result.
