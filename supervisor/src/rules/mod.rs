@@ -8,6 +8,7 @@ mod dates;
 mod engine;
 pub mod jinja;
 pub mod literal;
+mod loose_dates;
 pub mod operators;
 pub mod parameters;
 pub mod path;
