@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 pub mod jinja;
 pub mod literal;
+mod loose_dates;
 pub mod operators;
 mod order;
 pub mod parameters;

@@ -55,7 +55,12 @@ impl Templates {
     /// The place of the expression of which a compiled template consists alone, in bytes.
     pub fn lone_expression(&self, source: &str) -> Option<(usize, usize)> {
         match self.compiled.get(source)?.body.as_slice() {
-            [Stmt::Output(expr)] => Some((expr.start, expr.end)),
+            // A tuple without parentheses is none once a filter stands behind it.
+            [Stmt::Output(expr)]
+                if !matches!(expr.kind, Kind::Tuple(_)) && !source.contains('\r') =>
+            {
+                Some((expr.start, expr.end))
+            }
             _ => None,
         }
     }

@@ -17,6 +17,8 @@ pub struct Expr {
     pub start: usize,
     /// Where it ends.
     pub end: usize,
+    /// Levels below it.
+    pub height: usize,
 }
 
 /// A kind of expression.

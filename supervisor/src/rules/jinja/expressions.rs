@@ -4,13 +4,31 @@ use super::arithmetic::Operator;
 use super::ast::{Arguments, Comparison, Expr, Kind, Name};
 use super::error::Result;
 use super::lexer::{Token, syntax};
+use super::names;
 use super::parser::Parser;
 use super::value::Value;
 
+/// Most operators, filters, attributes and the like in a row.
+const MAX_HEIGHT: usize = 250;
+
 impl Parser {
-    fn expr(&self, kind: Kind, start: usize) -> Expr {
+    fn expr(&mut self, kind: Kind, start: usize) -> Expr {
         let end = self.last_end();
-        Expr { kind, start, end }
+        let mut expr = Expr {
+            kind,
+            start,
+            end,
+            height: 0,
+        };
+        let below = names::children(&expr).into_iter().map(|child| child.height);
+        expr.height = below.max().map_or(0, |height| height + 1);
+        if expr.height > MAX_HEIGHT {
+            // A chain as long as this would exhaust the stack of whoever walks it.
+            self.too_long.get_or_insert((start, end));
+            expr.kind = Kind::Constant(Value::None);
+            expr.height = 0;
+        }
+        expr
     }
 
     /// One expression.

@@ -26,9 +26,13 @@ pub fn parse(source: &str) -> Result<Template> {
         at: 0,
         end: source.len(),
         depth: 0,
+        too_long: None,
         template: Template::default(),
     };
     let body = parser.body(&[])?;
+    if let Some((start, end)) = parser.too_long {
+        return Err(syntax("too many operators or filters in a row", start, end));
+    }
     let mut template = parser.template;
     (template.body, template.source) = (body, source);
     super::check::check(&template)?;
@@ -41,6 +45,8 @@ pub struct Parser {
     at: usize,
     end: usize,
     depth: usize,
+    /// The first expression that is a chain of too many parts.
+    pub(super) too_long: Option<(usize, usize)>,
     template: Template,
 }
 

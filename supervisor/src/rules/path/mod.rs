@@ -64,7 +64,12 @@ impl Path {
         let found = find::find(&self.expression, find::Datum::Root(roots))?;
         match found.into_iter().next() {
             Some(find::Datum::Value(value)) => Ok(Some(value)),
-            Some(find::Datum::Root(_)) => Err("the root itself is not a value".to_owned()),
+            Some(find::Datum::Root(roots)) => {
+                let pair = |(name, value): &(&str, &Value)| ((*name).to_owned(), (*value).clone());
+                Ok(Some(Cow::Owned(Value::Object(
+                    roots.iter().map(pair).collect(),
+                ))))
+            }
             None => Ok(None),
         }
     }

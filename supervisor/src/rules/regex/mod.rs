@@ -1,6 +1,8 @@
 //! Python's regular expressions on `fancy-regex`: the differences in notation are translated, and
 //! backtracking is bounded.
 
+mod translate;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +30,8 @@ pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
     let mut options = String::new();
     options.push_str(if flags.ignore_case { "i" } else { "" });
     options.push_str(if flags.dot_all { "s" } else { "" });
-    let body = translate(pattern);
+    let body = translate::translate(pattern)
+        .map_err(|why| format!("\"{pattern}\" is not a regular expression: {why}"))?;
     let start = if flags.anchored { r"\A" } else { "" };
     let whole = match options.is_empty() {
         true => format!("{start}(?:{body})"),
@@ -91,48 +94,6 @@ fn push_class(out: &mut String, class: &[char]) {
         }
     }
     out.push(']');
-}
-
-/// Python's notation in that of `fancy-regex`.
-fn translate(pattern: &str) -> String {
-    let chars: Vec<char> = pattern.chars().collect();
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let (mut at, mut class_start) = (0, None);
-    while at < chars.len() {
-        let (c, next) = (chars[at], chars.get(at + 1).copied());
-        match (c, class_start) {
-            ('\\', _) => {
-                match next {
-                    Some('Z') if class_start.is_none() => out.push_str(r"\z"),
-                    Some(next @ ('<' | '>' | '_')) => out.push(next),
-                    Some(next) => out.extend(['\\', next]),
-                    None => out.push('\\'),
-                }
-                at += 1;
-            }
-            ('[', None) => {
-                out.push('[');
-                class_start = Some(at + 1);
-                if next == Some('^') {
-                    out.push('^');
-                    at += 1;
-                    class_start = Some(at + 1);
-                }
-            }
-            (']', Some(start)) if at > start => {
-                out.push(']');
-                class_start = None;
-            }
-            // Rust gives these a meaning within a class.
-            ('[' | ']' | '&' | '~', Some(_)) => out.extend(['\\', c]),
-            // Python's `$` also holds before a final newline.
-            ('$', None) => out.push_str(r"(?=\n?\z)"),
-            ('{', None) if next == Some(',') => out.push_str("{0"),
-            _ => out.push(c),
-        }
-        at += 1;
-    }
-    out
 }
 
 /// What stopped a match, in words.
