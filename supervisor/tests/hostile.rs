@@ -273,6 +273,7 @@ fn parameters_do_not_render_what_they_rendered() {
         name: "a".into(),
         description: String::new(),
         enabled: true,
+        enabled_source: None,
         runner: Runner::Noop,
         runner_type: "noop".into(),
         entry_point: None,
