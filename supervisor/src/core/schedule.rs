@@ -3,6 +3,9 @@
 //! A moment is settled once it fired or was passed over, and that enters the journal together with
 //! the event: so no moment fires twice, and after a restart it is known which ones are owed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
