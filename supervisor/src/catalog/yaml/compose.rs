@@ -200,6 +200,7 @@ impl Composer<'_> {
         let anchor = self.open_anchor(&event.data, span)?;
         let data = padding::unpadded(
             self.events.text,
+            self.events.lines,
             event.data,
             event.start_mark,
             event.end_mark,
@@ -502,6 +503,22 @@ mod tests {
             let (kind, at, _) = refused(&text);
             assert_eq!((kind, at), (FaultKind::Budget, line), "{}", &text[..40]);
         }
+    }
+
+    #[test]
+    fn a_character_out_of_range_is_placed_on_its_line_whatever_breaks_lines() {
+        for break_ in ["\n", "\r", "\r\n", "\u{85}", "\u{2028}"] {
+            let text = format!("a{break_}bc\0");
+            assert_eq!(refused(&text), (FaultKind::Reader, 2, 3), "{text:?}");
+        }
+    }
+
+    /// Each block scalar once counted the lines of the whole text: an hour for this one.
+    #[test]
+    fn many_block_scalars_without_a_break_at_the_end_are_read_in_one_go() {
+        let text = "- |\n  a\n".repeat(200_000) + "- b";
+        let items = parse(&text).unwrap().root.as_list().map(<[Node]>::len);
+        assert_eq!(items, Some(200_001));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::catalog::model::Mark;
 pub struct Events<'t> {
     /// The text as the user wrote it.
     pub text: &'t str,
+    /// How many lines it has.
+    pub lines: usize,
     parser: Parser<&'t mut &'t [u8]>,
     /// The line of the last event, from 0: it outlives a panic of the scanner.
     line: &'t Cell<usize>,
@@ -26,7 +28,13 @@ impl<'t> Events<'t> {
     pub fn new(text: &'t str, bytes: &'t mut &'t [u8], line: &'t Cell<usize>) -> Self {
         let mut parser = Parser::new();
         parser.set_input_string(bytes);
-        Self { text, parser, line }
+        let lines = padding::lines(text);
+        Self {
+            text,
+            lines,
+            parser,
+            line,
+        }
     }
 
     /// The next event.
@@ -62,7 +70,7 @@ impl<'t> Events<'t> {
     /// Whether the scanner stood at the end of the text, and not at the end of the stream, which
     /// has a line of its own: a key that began on an earlier line is missed before that.
     fn ends_in_text(&self, error: &Error) -> bool {
-        let lines = padding::lines(self.text);
+        let lines = self.lines;
         let earlier = error
             .context_mark()
             .is_some_and(|mark| (mark.line as usize) + 1 < lines);
@@ -85,13 +93,7 @@ impl<'t> Events<'t> {
     /// The reader tells no place; its only fault in valid UTF-8 is a character out of range.
     fn first_control_character(&self) -> Span {
         let refused = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
-        let before = self.text.split(refused).next().unwrap_or("");
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Span {
-            start: Mark { line, column },
-            width: 1,
-        }
+        padding::end(self.text.split(refused).next().unwrap_or(""))
     }
 }
 

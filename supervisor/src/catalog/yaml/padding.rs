@@ -50,8 +50,15 @@ pub fn end(text: &str) -> Span {
     }
 }
 
-/// A block scalar that goes to the end of the text, without the break that was added to it.
-pub fn unpadded(text: &str, data: EventData, start: YamlMark, end: YamlMark) -> EventData {
+/// A block scalar that goes to the end of the text, which has so many lines, without the break that
+/// was added to it.
+pub fn unpadded(
+    text: &str,
+    lines: usize,
+    data: EventData,
+    start: YamlMark,
+    end: YamlMark,
+) -> EventData {
     let mut data = data;
     if let EventData::Scalar {
         value,
@@ -59,7 +66,7 @@ pub fn unpadded(text: &str, data: EventData, start: YamlMark, end: YamlMark) -> 
         ..
     } = &mut data
         && needs_break(text)
-        && end.line as usize >= lines(text)
+        && end.line as usize >= lines
         && ends_in_padding(text, value, start)
     {
         value.truncate(value.strip_suffix('\n').map_or(value.len(), str::len));
