@@ -463,6 +463,7 @@ mod tests {
             ("[!a,]", 1, 2),
             ("a: 1\nb: ['!x,', !y,]", 2, 12),
             ("[!,]", 1, 2),
+            ("a: x\n\r[!b,]", 3, 2),
         ] {
             assert_eq!(refused(text), (FaultKind::Scanner, line, column), "{text}");
         }

@@ -9,6 +9,7 @@ use libyaml_safer::{Error, ErrorKind, Event, Parser};
 use super::compose::Composed;
 use super::fault::{Fault, FaultKind, fault, point};
 use super::padding;
+use super::padding::BREAKS;
 use crate::catalog::diagnostics::Span;
 use crate::catalog::model::Mark;
 
@@ -139,7 +140,9 @@ pub fn guarded<T>(text: &str, work: impl FnOnce(&Cell<usize>) -> Composed<T>) ->
 
 /// The first `!tag,` from a line on.
 fn lone_tag(text: &str, from: usize) -> Span {
-    for (at, line) in text.lines().enumerate().skip(from) {
+    // Two breaks are one only as `\r\n`.
+    let text = text.replace("\r\n", "\n");
+    for (at, line) in text.split(BREAKS).enumerate().skip(from) {
         if let Some((column, width)) = tag_and_comma(line) {
             let start = Mark {
                 line: at + 1,

@@ -8,7 +8,7 @@ use libyaml_safer::{EventData, Mark as YamlMark, ScalarStyle};
 use crate::catalog::diagnostics::Span;
 use crate::catalog::model::Mark;
 
-const BREAKS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+pub(super) const BREAKS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
 
 fn needs_break(text: &str) -> bool {
     !text.is_empty() && !text.ends_with(BREAKS)
