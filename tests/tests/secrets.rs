@@ -81,7 +81,10 @@ fn holding(folder: &Path) -> Vec<String> {
         bytes.windows(text.len()).any(|part| part == text)
     };
     let files = repository::files(folder, "").into_iter();
-    files.filter(holds).map(|path| path.display().to_string()).collect()
+    files
+        .filter(holds)
+        .map(|path| path.display().to_string())
+        .collect()
 }
 
 #[test]
@@ -95,7 +98,12 @@ fn a_secret_arrives_and_is_nowhere_in_clear() {
     assert_eq!(place.show("vault.Keeper")["state"], "parked");
     let set = place.petrel(&["key", "set", "pw", SECRET, "-e"]);
     assert!(set.status.success(), "{set:?}");
-    assert!(place.petrel(&["key", "set", "port", "5432"]).status.success());
+    assert!(
+        place
+            .petrel(&["key", "set", "port", "5432"])
+            .status
+            .success()
+    );
     // The change of the datastore starts it.
     petrel.ready("vault.Keeper");
     let done = wait_until("an action that succeeded", || {
@@ -111,7 +119,10 @@ fn a_secret_arrives_and_is_nowhere_in_clear() {
     let hidden = json!({"password": "********", "hint": "********"});
     assert_eq!(done["parameters"], hidden);
     let event = &place.events()[0];
-    assert_eq!(event["payload"], json!({"length": length, "same": true, "port": 5432}));
+    assert_eq!(
+        event["payload"],
+        json!({"length": length, "same": true, "port": 5432})
+    );
     assert_eq!(place.json(&["key", "get", "pw", "-d"])["value"], SECRET);
     petrel.kill();
     assert_eq!(holding(&place.path("data")), Vec::<String>::new());
