@@ -165,14 +165,18 @@ impl Diagnostic {
     }
 }
 
-/// The excerpt of one place. A fault of a whole file has an empty one, which still names the file.
+/// The excerpt of one place. A fault of a whole file has an empty one, which still names the file,
+/// and so has a place too far right to be shown.
 fn snippet<'a>(
     file: &'a str,
     place: &'a Place,
     kind: AnnotationKind,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let Some(line) = place.source_line.as_deref() else {
-        return Snippet::source("").path(file);
+        return Snippet::source("").path(match (place.line, place.column) {
+            (0, _) => file.to_owned(),
+            (line, column) => format!("{file}:{line}:{column}"),
+        });
     };
     let start = byte_of(line, place.column.saturating_sub(1));
     let end = byte_of(line, place.column.saturating_sub(1) + place.width.max(1));
@@ -211,9 +215,13 @@ impl Place {
 /// The known name nearest to what was written, when it is near enough to be meant.
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
-    let allowed = (written.chars().count() / 3).clamp(1, 4);
+    let length = written.chars().count();
+    let allowed = (length / 3).clamp(1, 4);
     known
         .into_iter()
+        // Comparing takes time and memory for each pair of characters; names of so different
+        // lengths are never near.
+        .filter(|name| name.chars().count().abs_diff(length) <= allowed)
         .map(|name| {
             let lowered = name.to_lowercase();
             (strsim::damerau_levenshtein(&lower, &lowered), name)
@@ -264,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn a_place_too_far_right_is_told_without_its_line() {
+        let file = SourceFile::new("r.yaml", "r.yaml", "a: ".to_owned() + &"x".repeat(2000));
+        let start = Mark {
+            line: 1,
+            column: 1000,
+        };
+        let shown = Diagnostic::error(&file, Span { start, width: 1 }, "m").render(false);
+        assert!(shown.contains("r.yaml:1:1000"), "{shown}");
+        assert!(!shown.contains("xxx"), "{shown}");
+    }
+
+    #[test]
     fn json_has_the_place_beside_the_message() {
         let span = Span {
             start: Mark { line: 1, column: 4 },
@@ -283,5 +303,6 @@ mod tests {
         );
         assert_eq!(nearest("enabeld", ["enabled", "name"]), Some("enabled"));
         assert_eq!(nearest("zzz", ["enabled", "gt"]), None);
+        assert_eq!(nearest(&"x".repeat(4 << 20), ["enabled"]), None);
     }
 }

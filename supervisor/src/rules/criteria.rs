@@ -12,8 +12,9 @@ use serde_json::Value;
 use super::jinja::Value as Jinja;
 use super::operators::{self, Given, Operator};
 use super::path::{Path, Roots};
+use super::regex;
 use super::store::{Owner, Store, st2kv, system};
-use super::template::Templates;
+use super::template::{Spent, Templates};
 
 /// How the items of a `search` must fit its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,12 @@ const CONDITIONS: &[(&str, Condition)] = &[
     ("any2any", Condition::AnyToAny),
     ("all2any", Condition::AllToAny),
 ];
+
+/// Most errors of the items of a search that are told.
+const MAX_ERRORS: usize = 10;
+
+/// What a regular expression that backtracks too much counts as, in steps of templates.
+const BACKTRACKING_STEPS: usize = 1_000_000;
 
 /// One criterion, ready for events.
 #[derive(Debug)]
@@ -64,6 +71,8 @@ pub struct Scope<'v> {
     /// The datastore as it is for the event.
     pub store: &'v Arc<dyn Store>,
     context: OnceCell<Jinja>,
+    /// What a criterion did so far for the items of its search.
+    spent: Option<&'v Spent>,
 }
 
 impl<'v> Scope<'v> {
@@ -74,6 +83,15 @@ impl<'v> Scope<'v> {
             now,
             store,
             context: OnceCell::new(),
+            spent: None,
+        }
+    }
+
+    /// The scope of an item of a search, whose criterion did so much already.
+    fn of_item(roots: &'v Roots<'v>, outer: &Scope<'v>, spent: &'v Spent) -> Self {
+        Self {
+            spent: Some(spent),
+            ..Self::new(roots, outer.now, outer.store)
         }
     }
 
@@ -231,7 +249,15 @@ impl Test {
             regex: self.regex.as_ref(),
             now: scope.now,
         };
-        operators::apply(self.operator, value, pattern, &given)
+        let spent = scope.spent;
+        spent.map_or(Ok(()), Spent::check)?;
+        let result = operators::apply(self.operator, value, pattern, &given);
+        if let (Err(why), Some(spent)) = (&result, spent)
+            && why == regex::TOO_MUCH
+        {
+            spent.pay(BACKTRACKING_STEPS);
+        }
+        result
     }
 
     /// What the event has, and the pattern as rendered, as far as they can be told.
@@ -273,9 +299,12 @@ impl Test {
         };
         // Every child sees every item, so that its errors are told whatever the others say.
         let mut fits = Vec::with_capacity(items.len());
+        let mut untold = 0_usize;
+        let own = Spent::default();
+        let spent = scope.spent.unwrap_or(&own);
         for item in items {
             let roots = [("item", item)];
-            let inner = Scope::new(&roots, scope.now, scope.store);
+            let inner = Scope::of_item(&roots, scope, spent);
             let results = self
                 .children
                 .iter()
@@ -283,8 +312,16 @@ impl Test {
             let results: Vec<Outcome> = results.collect();
             let all = results.iter().all(|one| one.holds);
             let any = results.iter().any(|one| one.holds);
-            errors.extend(results.into_iter().flat_map(|one| one.errors));
+            for error in results.into_iter().flat_map(|one| one.errors) {
+                match errors.len() < MAX_ERRORS {
+                    true => errors.push(error),
+                    false => untold += 1,
+                }
+            }
             fits.push((all, any));
+        }
+        if untold > 0 {
+            errors.push(format!("{untold} more errors of the items are not told"));
         }
         Ok(match condition {
             Condition::Any => fits.iter().any(|(all, _)| *all),
@@ -355,13 +392,19 @@ fn render(
     templates: &Templates,
     scope: &Scope<'_>,
 ) -> Result<Value, String> {
+    let own = Spent::default();
+    let spent = scope.spent.unwrap_or(&own);
     let failed = |why| format!("Failed to render pattern value \"{text}\": {why}");
     if let Some(typed) = typed {
-        let rendered = templates.render(typed, scope.context()).map_err(failed)?;
+        let rendered = templates
+            .render_within(typed, scope.context(), spent)
+            .map_err(failed)?;
         if let Ok(value) = serde_json::from_str(&rendered) {
             return Ok(value);
         }
     }
-    let rendered = templates.render(text, scope.context()).map_err(failed)?;
+    let rendered = templates
+        .render_within(text, scope.context(), spent)
+        .map_err(failed)?;
     Ok(Value::String(rendered))
 }

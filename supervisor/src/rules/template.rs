@@ -1,5 +1,6 @@
 //! Templates, compiled once and rendered for each event.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -14,6 +15,29 @@ use super::jinja::{self, Error, Value, names};
 pub struct Templates {
     compiled: HashMap<String, Arc<Template>>,
     tools: Tools,
+}
+
+/// Steps of all templates that one criterion renders: a search renders them for each item.
+const MAX_STEPS: usize = 10_000_000;
+
+/// Work that is shared by the renderings of one criterion.
+#[derive(Debug, Default)]
+pub struct Spent(Cell<usize>);
+
+impl Spent {
+    /// Pays for work.
+    pub fn pay(&self, steps: usize) {
+        self.0.set(self.0.get().saturating_add(steps));
+    }
+
+    /// # Errors
+    /// When the renderings did too much together.
+    pub fn check(&self) -> Result<(), String> {
+        match self.0.get() <= MAX_STEPS {
+            true => Ok(()),
+            false => Err("the criterion does too much for all its items".to_owned()),
+        }
+    }
 }
 
 /// True for text that StackStorm takes for a template.
@@ -93,23 +117,44 @@ impl Templates {
     /// # Errors
     /// What went wrong, with the part of the template that did.
     pub fn render(&self, source: &str, context: &Value) -> Result<String, String> {
+        self.render_within(source, context, &Spent::default())
+    }
+
+    /// Renders a compiled template as one of several that share `spent`.
+    ///
+    /// # Errors
+    /// As for [`Templates::render`], and when they do too much together.
+    pub fn render_within(
+        &self,
+        source: &str,
+        context: &Value,
+        spent: &Spent,
+    ) -> Result<String, String> {
+        spent.check()?;
         let Some(template) = self.compiled.get(source) else {
             return Err(format!("\"{source}\" was not compiled"));
         };
-        self.rendered(template, context)
+        self.rendered(template, context, spent)
             .map_err(|error| explain(&error, &template.source))
     }
 
     /// What an event has is shared between rules. A template that changes it gets its own.
-    fn rendered(&self, template: &Template, context: &Value) -> jinja::Result<String> {
-        match jinja::render(template, context, &Budget::default(), &self.tools) {
+    fn rendered(
+        &self,
+        template: &Template,
+        context: &Value,
+        spent: &Spent,
+    ) -> jinja::Result<String> {
+        let budget = Budget::default();
+        let result = match jinja::render(template, context, &budget, &self.tools) {
             Err(error) if error.kind == jinja::error::SHARED => {
-                let budget = Budget::default();
                 let own = jinja::own_copy(context, &budget)?;
                 jinja::render(template, &own, &budget, &self.tools)
             }
             result => result,
-        }
+        };
+        spent.pay(budget.used());
+        result
     }
 }
 

@@ -41,6 +41,11 @@ fn take(from: &Cell<usize>, amount: usize) -> bool {
 }
 
 impl Budget {
+    /// Steps that were paid for.
+    pub fn used(&self) -> usize {
+        FUEL - self.fuel.get()
+    }
+
     /// Pays for work.
     ///
     /// # Errors

@@ -11,6 +11,9 @@ use fancy_regex::{Captures, Regex, RegexBuilder};
 /// Most steps of backtracking; a pattern that needs more is an error, not a mismatch.
 const BACKTRACKING: usize = 1_000_000;
 
+/// What is said where a pattern needs more.
+pub const TOO_MUCH: &str = "the regular expression needs too much backtracking on this text";
+
 /// How a pattern is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags {
@@ -99,9 +102,7 @@ fn push_class(out: &mut String, class: &[char]) {
 /// What stopped a match, in words.
 pub fn explain(error: &fancy_regex::Error) -> String {
     match error {
-        fancy_regex::Error::RuntimeError(_) => {
-            "the regular expression needs too much backtracking on this text".to_owned()
-        }
+        fancy_regex::Error::RuntimeError(_) => TOO_MUCH.to_owned(),
         other => other.to_string(),
     }
 }
