@@ -145,7 +145,7 @@ fn templates_that_never_end() {
         ("loop", twice, "does too much"),
         ("text", "{{ 'x' * 10**9 }}", "MiB"),
         ("power", "{{ (9**9)**(9**9) }}", "too large"),
-        ("nested", "{{ trigger.items | tojson * 10**6 }}", "MiB"),
+        ("nested", "{{ trigger.list | tojson * 10**6 }}", "MiB"),
         (
             "growing",
             "{% set n = namespace(t='x') %}{% for a in range(60) %}\
@@ -159,7 +159,7 @@ fn templates_that_never_end() {
     let petrel = place.start();
     petrel.ready("hostile.Source");
     for (case, _, words) in cases {
-        let event = json!({"case": case, "items": [1, 2, 3]}).to_string();
+        let event = json!({"case": case, "list": [1, 2, 3]}).to_string();
         let (kind, subject) = ("rule.failed", format!("hostile.{case}"));
         told(&place, &petrel, &event, kind, &subject, &[words]);
     }
@@ -184,7 +184,7 @@ fn criteria_that_never_end() {
     let search = search_for("{type: contains, pattern: x}");
     let rendered = search_for("{type: eq, pattern: \"{{ ('x' * 10**9) }}\"}");
     let looping =
-        search_for("{type: eq, pattern: '{% for a in range(90000) %}{{ item + a }}{% endfor %}'}");
+        search_for("{type: eq, pattern: '{% for a in range(90000) %}{{ item }}{% endfor %}'}");
     let matching = search_for("{type: regex, pattern: '(?=a)(a|aa)+(?!b)$'}");
     for (case, criterion) in [
         ("looping", looping),
