@@ -137,6 +137,7 @@ impl Finder {
             self.visit(all.len())?;
             return Ok(all);
         }
+        self.visit(names.len())?;
         let found = names.iter().filter_map(|name| field(name, node));
         Ok(found.collect())
     }

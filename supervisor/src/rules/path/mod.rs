@@ -195,6 +195,9 @@ mod tests {
         let path = Path::parse("*..*..*..*..*").unwrap();
         let roots = [("trigger", &deep)];
         assert!(path.first(&roots).unwrap_err().contains("too many"));
+        let names = vec!["nope"; 1_000].join(",");
+        let path = Path::parse(&format!("*..*..({names})")).unwrap();
+        assert!(path.first(&roots).unwrap_err().contains("too many"));
     }
 
     #[test]
