@@ -113,6 +113,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
         catalog,
         rules,
         parallel: parallel(&settings),
+        validate_output: settings.actions.validate_output_schema,
         ..found.boot
     });
     let world = World {

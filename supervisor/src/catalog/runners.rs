@@ -22,6 +22,7 @@ pub const SUPPORTED: &[&str] = &[
     "local-shell-cmd",
     "local-shell-script",
     "noop",
+    "action-chain",
     "run-python",
     "run-local",
     "run-local-script",
@@ -32,7 +33,6 @@ const NOT_YET: &[&str] = &[
     "remote-shell-script",
     "http-request",
     "announcement",
-    "action-chain",
     "orquesta",
     "orchestra",
     "inquirer",
@@ -54,6 +54,7 @@ pub fn known(name: &str) -> Known {
         "python-script" | "run-python" => Known::Supported(Runner::PythonScript),
         "local-shell-cmd" | "run-local" => Known::Supported(Runner::LocalShellCmd),
         "local-shell-script" | "run-local-script" => Known::Supported(Runner::LocalShellScript),
+        "action-chain" => Known::Supported(Runner::ActionChain),
         "noop" => Known::Supported(Runner::Noop),
         _ if NOT_YET.contains(&name) => Known::NotYet,
         _ => Known::Unknown,
@@ -72,6 +73,10 @@ pub fn parameters(runner: Runner) -> Map<String, Value> {
         Runner::LocalShellCmd => local_shell_cmd(),
         Runner::LocalShellScript => local_shell_script(),
         Runner::Noop => json!({}),
+        Runner::ActionChain => json!({
+            "display_published": {"type": "boolean", "default": true},
+            "skip_notify": {"type": "array", "default": []},
+        }),
     };
     match schemas {
         Value::Object(map) => map,

@@ -4,6 +4,7 @@
 
 mod check;
 mod client;
+mod execution;
 mod key;
 mod lists;
 mod print;
@@ -11,6 +12,7 @@ mod reload;
 mod rule;
 mod rule_test;
 mod run;
+mod run_action;
 mod sensor;
 
 use std::ffi::OsString;
@@ -53,9 +55,11 @@ enum Command {
     Action(lists::Listed),
     /// Take the packs as they are now: rules, actions, trigger types, configurations.
     Reload(reload::Reload),
+    /// Run an action now, and print what came of it.
+    RunAction(run_action::RunAction),
     /// Executions of actions.
     #[command(subcommand)]
-    Execution(lists::Recorded),
+    Execution(execution::Command),
     /// Keys and values that sensors, rules and actions share.
     #[command(subcommand)]
     Key(key::Command),
@@ -144,7 +148,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Reload(reload) => reload.run(),
-        Command::Execution(list) => list.run(&lists::EXECUTIONS),
+        Command::RunAction(run) => run.run(),
+        Command::Execution(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
     }

@@ -83,6 +83,7 @@ pub fn plan(order: &RunOrder, place: &Place, now: Wall) -> Result<Planned, Strin
         Runner::LocalShellCmd => shell::plan(order, place).map(Planned::Command),
         Runner::LocalShellScript => script::plan(order, place).map(Planned::Command),
         Runner::Noop => Ok(Planned::Done(noop::outcome(now))),
+        Runner::ActionChain => Err("a chain is no program".to_owned()),
     }
 }
 
@@ -103,7 +104,7 @@ pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
     let (ok, result) = match runner {
         Runner::PythonScript => python::result(ending),
         Runner::LocalShellCmd | Runner::LocalShellScript => shell::result(ending),
-        Runner::Noop => (true, Value::Null),
+        Runner::Noop | Runner::ActionChain => (true, Value::Null),
     };
     let status = match ok {
         _ if exit.stopped => Status::Abandoned,
