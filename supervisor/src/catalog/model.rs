@@ -239,6 +239,10 @@ pub enum Runner {
     LocalShellScript,
     /// `noop`.
     Noop,
+    /// `http-request`, once `http-runner`.
+    HttpRequest,
+    /// `announcement`.
+    Announcement,
     /// `action-chain`.
     ActionChain,
 }

@@ -13,6 +13,7 @@ mod rule;
 mod rule_test;
 mod run;
 mod run_action;
+mod runner;
 mod sensor;
 
 use std::ffi::OsString;
@@ -63,6 +64,9 @@ enum Command {
     /// Keys and values that sensors, rules and actions share.
     #[command(subcommand)]
     Key(key::Command),
+    /// Run one action that standard input describes; petrel starts itself as this.
+    #[command(subcommand, hide = true)]
+    Runner(runner::Command),
     /// Events that sensors reported.
     #[command(subcommand)]
     Event(lists::Recorded),
@@ -149,6 +153,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Reload(reload) => reload.run(),
         Command::RunAction(run) => run.run(),
+        Command::Runner(command) => command.run(),
         Command::Execution(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),

@@ -172,7 +172,7 @@ impl Core {
     /// What templates of a chain may name, and which of its parameters are secret.
     fn chain_names(&self, parent: &Execution) -> Result<(Map<String, Value>, Vec<String>), String> {
         let order = self.order(parent.clone())?;
-        let secret = self.secret_names(&order);
+        let secret = order.secrets;
         let progress = self.executions.running.get(&parent.seq);
         let progress = progress.and_then(|running| running.chain.clone());
         let context = self.chain_context(parent);

@@ -327,6 +327,7 @@ impl Core {
         Ok(RunOrder {
             parameters: parameters::with_defaults(&action, &given),
             config: self.config_of(&action.pack)?,
+            secrets: seal::names(&action, &execution),
             action,
             execution,
         })

@@ -47,6 +47,7 @@ fn output(runner: Runner, result: &mut Value) -> Option<&mut Value> {
     let key = match runner {
         Runner::PythonScript => "result",
         Runner::ActionChain => "published",
+        Runner::HttpRequest => "body",
         Runner::LocalShellCmd | Runner::LocalShellScript => "stdout",
         _ => return Some(result),
     };

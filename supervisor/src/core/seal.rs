@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::effect::RunOrder;
 use super::record::{Execution, Outcome};
 use super::step::Core;
-use crate::catalog::Pack;
+use crate::catalog::{Action, Pack};
 
 /// The one member of what stands for a secret value.
 const SEALED: &str = "$sealed";
@@ -30,6 +30,16 @@ pub fn masked(parameters: &Map<String, Value>) -> Map<String, Value> {
 fn text_of(value: &Value) -> Option<&str> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     map.get(SEALED)?.as_str()
+}
+
+/// Parameters that nobody may see: those that are sealed, and those that the action says.
+pub(super) fn names(action: &Action, execution: &Execution) -> Vec<String> {
+    let rows = execution.parameters.iter();
+    let sealed = rows.filter(|(_, value)| text_of(value).is_some());
+    let schemas = action.all_parameters.iter();
+    let secret = schemas.filter(|(_, schema)| schema.get("secret") == Some(&json!(true)));
+    let names = sealed.map(|(name, _)| name);
+    names.chain(secret.map(|(name, _)| name)).cloned().collect()
 }
 
 /// Shortest text that is looked for in results: shorter ones are everywhere.
@@ -100,21 +110,11 @@ fn longest_first(mut texts: Vec<String>) -> Vec<String> {
 }
 
 impl Core {
-    /// Parameters that nobody may see: those that are sealed, and those that the action says.
-    pub(super) fn secret_names(&self, order: &RunOrder) -> Vec<String> {
-        let rows = order.execution.parameters.iter();
-        let sealed = rows.filter(|(_, value)| text_of(value).is_some());
-        let schemas = order.action.all_parameters.iter();
-        let secret = schemas.filter(|(_, schema)| schema.get("secret") == Some(&json!(true)));
-        let names = sealed.map(|(name, _)| name);
-        names.chain(secret.map(|(name, _)| name)).cloned().collect()
-    }
-
     /// The texts that its result may not show.
     pub(super) fn secret_texts(&self, order: &RunOrder) -> Vec<String> {
         let mut found = of_config(self.catalog.packs.get(&order.action.pack), &order.config);
-        for name in self.secret_names(order) {
-            if let Some(value) = order.parameters.get(&name) {
+        for name in &order.secrets {
+            if let Some(value) = order.parameters.get(name) {
                 texts(value, &mut found);
             }
         }
