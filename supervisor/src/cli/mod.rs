@@ -5,7 +5,10 @@
 mod check;
 mod client;
 mod key;
+mod link;
 mod lists;
+mod names;
+mod pack;
 mod print;
 mod reload;
 mod rule;
@@ -53,6 +56,15 @@ enum Command {
     Action(lists::Listed),
     /// Take the packs as they are now: rules, actions, trigger types, configurations.
     Reload(reload::Reload),
+    /// Packs: install, make, configure, remove.
+    #[command(subcommand)]
+    Pack(pack::Command),
+    /// Make the names st2, st2ctl and st2sdk lead to this program.
+    Link(link::Link),
+    #[command(hide = true)]
+    Components(names::Components),
+    #[command(hide = true)]
+    Bootstrap(pack::create::Bootstrap),
     /// Executions of actions.
     #[command(subcommand)]
     Execution(lists::Recorded),
@@ -124,6 +136,13 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         let code = sensor_wrapper::main(args.into_iter().skip(1));
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    let args = match names::translated(args) {
+        Ok(args) => args,
+        Err(why) => {
+            eprintln!("error: {why}");
+            return ExitCode::from(USAGE);
+        }
+    };
     match Cli::try_parse_from(args) {
         Ok(cli) => finish(run(cli.command)),
         Err(error) => {
@@ -144,6 +163,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Reload(reload) => reload.run(),
+        Command::Pack(command) => command.run(),
+        Command::Link(link) => link.run(),
+        Command::Components(components) => components.run(),
+        Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Execution(list) => list.run(&lists::EXECUTIONS),
         Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
