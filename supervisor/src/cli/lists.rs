@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use super::client::{self, escaped};
 use super::{Client, print};
+use crate::catalog::diagnostics::did_you_mean;
 
 /// A kind of thing: its path in the API and its columns.
 #[derive(Debug)]
@@ -23,6 +25,15 @@ pub const SENSORS: Noun = Noun {
     path: "/v1/sensortypes",
     plural: "sensors",
     columns: &["ref", "pack", "description", "enabled"],
+    properties: &[],
+    of: "",
+};
+
+/// Packs.
+pub const PACKS: Noun = Noun {
+    path: "/v1/packs",
+    plural: "packs",
+    columns: &["ref", "name", "description", "version", "author"],
     properties: &[],
     of: "",
 };
@@ -119,6 +130,8 @@ pub const EVENTS: Noun = Noun {
 pub enum Listed {
     /// List them.
     List(List),
+    /// Show one.
+    Get(Get),
 }
 
 /// Commands of what the journal keeps.
@@ -177,7 +190,7 @@ pub struct Newest {
 /// Names one thing.
 #[derive(Debug, Args)]
 pub struct Get {
-    /// Its id
+    /// Its reference or id
     id: String,
     #[command(flatten)]
     client: Client,
@@ -186,8 +199,29 @@ pub struct Get {
 impl Listed {
     /// Prints it.
     pub fn run(self, noun: &Noun) -> anyhow::Result<ExitCode> {
-        let Self::List(list) = self;
-        list.run(noun)
+        match self {
+            Self::List(list) => list.run(noun),
+            Self::Get(get) => get.of_list(noun),
+        }
+    }
+}
+
+impl Get {
+    /// Shows all of one thing that packs bring, by its reference or id.
+    pub fn of_list(&self, noun: &Noun) -> anyhow::Result<ExitCode> {
+        let all = client::get(self.client.data.clone(), noun.path)?.body;
+        let all = all.as_array().map_or(&[][..], Vec::as_slice);
+        let is_it = |one: &&Value| one["ref"] == self.id.as_str() || one["id"] == self.id.as_str();
+        let Some(found) = all.iter().find(is_it) else {
+            let references = all.iter().filter_map(|one| one["ref"].as_str());
+            let near = did_you_mean(&self.id, references);
+            let near = near.map(|near| format!(": {near}")).unwrap_or_default();
+            anyhow::bail!("none of the {} is \"{}\"{near}", noun.plural, self.id);
+        };
+        let members = found.as_object().into_iter().flatten();
+        let names: Vec<&str> = members.map(|(name, _)| name.as_str()).collect();
+        print::one(&self.client, found, &names)?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

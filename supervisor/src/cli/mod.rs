@@ -6,7 +6,10 @@ mod check;
 mod client;
 mod execution;
 mod key;
+mod link;
 mod lists;
+mod names;
+mod pack;
 mod print;
 mod reload;
 mod rule;
@@ -58,6 +61,15 @@ enum Command {
     Reload(reload::Reload),
     /// Run an action now, and print what came of it.
     RunAction(run_action::RunAction),
+    /// Packs: install, make, configure, remove.
+    #[command(subcommand)]
+    Pack(pack::Command),
+    /// Make the names st2, st2ctl and st2sdk lead to this program.
+    Link(link::Link),
+    #[command(hide = true)]
+    Components(names::Components),
+    #[command(hide = true)]
+    Bootstrap(pack::create::Bootstrap),
     /// Executions of actions.
     #[command(subcommand)]
     Execution(execution::Command),
@@ -132,6 +144,13 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         let code = sensor_wrapper::main(args.into_iter().skip(1));
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    let args = match names::translated(args) {
+        Ok(args) => args,
+        Err(why) => {
+            eprintln!("error: {why}");
+            return ExitCode::from(USAGE);
+        }
+    };
     match Cli::try_parse_from(args) {
         Ok(cli) => finish(run(cli.command)),
         Err(error) => {
@@ -155,6 +174,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RunAction(run) => run.run(),
         Command::Runner(command) => command.run(),
         Command::Execution(command) => command.run(),
+        Command::Pack(command) => command.run(),
+        Command::Link(link) => link.run(),
+        Command::Components(components) => components.run(),
+        Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
     }

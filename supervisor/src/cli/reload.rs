@@ -1,9 +1,11 @@
 //! `petrel reload`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use hyper::Method;
+use serde_json::Value;
 
 use super::{Client, client, print};
 
@@ -14,16 +16,24 @@ pub struct Reload {
     client: Client,
 }
 
+/// Has the supervisor of a data folder read its packs again; what came, went and changed.
+///
+/// # Errors
+/// When none answers, or the packs have new errors.
+pub fn now(data: Option<PathBuf>) -> anyhow::Result<Value> {
+    Ok(client::send(data, Method::POST, "/v1/reload", None)?.body)
+}
+
 impl Reload {
     /// Prints what came, went and changed.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let answer = client::send(self.client.data.clone(), Method::POST, "/v1/reload", None)?;
+        let changes = now(self.client.data.clone())?;
         if self.client.json {
-            print::json(&answer.body)?;
+            print::json(&changes)?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut nothing = true;
-        for (kind, what) in answer.body.as_object().into_iter().flatten() {
+        for (kind, what) in changes.as_object().into_iter().flatten() {
             for (word, names) in what.as_object().into_iter().flatten() {
                 for name in names.as_array().into_iter().flatten() {
                     let name = name.as_str().unwrap_or_default();

@@ -12,6 +12,8 @@ use super::rule_test::Test;
 pub enum Command {
     /// List them.
     List(lists::List),
+    /// Show one.
+    Get(lists::Get),
     /// Say what a rule makes of an event, criterion by criterion; runs nothing.
     Test(Test),
 }
@@ -21,6 +23,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::List(list) => list.run(&lists::RULES),
+            Self::Get(get) => get.of_list(&lists::RULES),
             Self::Test(test) => test.run(),
         }
     }

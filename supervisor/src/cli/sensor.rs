@@ -15,6 +15,7 @@ pub enum Command {
     /// List them.
     List(List),
     /// Show one: its state, its process, its policy and where each value came from.
+    #[command(visible_alias = "get")]
     Show(Show),
 }
 

@@ -5,6 +5,7 @@ pub mod action;
 pub mod alarm;
 pub mod api;
 pub mod clock;
+pub mod install;
 pub mod intake;
 pub mod journal;
 pub mod lock;

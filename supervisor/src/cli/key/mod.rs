@@ -2,7 +2,7 @@
 
 mod args;
 mod load;
-mod secret;
+pub(super) mod secret;
 
 use std::process::ExitCode;
 

@@ -23,7 +23,7 @@ const EMPTY: &str = "no value came: an empty one is given as ''";
 pub(super) fn read() -> anyhow::Result<String> {
     let stdin = io::stdin();
     match stdin.is_terminal() {
-        true => typed(&stdin),
+        true => typed(&stdin, "Please insert value for key: "),
         false => piped(stdin.lock()),
     }
 }
@@ -76,8 +76,13 @@ impl Drop for Quiet<'_> {
     }
 }
 
-fn typed(stdin: &io::Stdin) -> anyhow::Result<String> {
-    eprint!("Please insert value for key: ");
+/// A line from the terminal that is not shown; empty where only its end was typed.
+pub(in crate::cli) fn hidden(question: &str) -> anyhow::Result<String> {
+    typed(&io::stdin(), question)
+}
+
+fn typed(stdin: &io::Stdin, question: &str) -> anyhow::Result<String> {
+    eprint!("{question}");
     let mut line = Vec::new();
     {
         let _quiet = Quiet::new(stdin)?;
