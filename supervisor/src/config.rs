@@ -52,6 +52,8 @@ impl SensorSettings {
 pub struct ActionSettings {
     /// `parallel`: most actions at a time; 0 means twice the number of cores.
     pub parallel: u32,
+    /// `validate_output_schema`: what an action returns must fit its `output_schema`.
+    pub validate_output_schema: bool,
 }
 
 /// `datastore:`.
@@ -154,7 +156,9 @@ fn actions(node: &Node, fields: &mut Fields<'_, '_>) -> ActionSettings {
     let Some(mut inner) = Fields::of(node, fields.file, "\"actions\"", fields.out) else {
         return settings;
     };
-    inner.only(&["parallel"], Severity::Error, "\"actions\"");
+    let known = ["parallel", "validate_output_schema"];
+    settings.validate_output_schema = inner.flag(known[1], false);
+    inner.only(&known, Severity::Error, "\"actions\"");
     if let Some(node) = inner.get("parallel") {
         match count(node).filter(|n| (1..=10_000).contains(n)) {
             Some(number) => settings.parallel = number as u32,

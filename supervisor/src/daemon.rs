@@ -113,6 +113,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
         catalog,
         rules,
         parallel: parallel(&settings),
+        validate_output: settings.actions.validate_output_schema,
         ..found.boot
     });
     let world = World {
@@ -154,6 +155,7 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
 /// The interpreter, the unpacked SDK and the folders that runners need.
 fn place(paths: &Paths, settings: &Settings) -> anyhow::Result<Place> {
     Ok(Place {
+        petrel: std::env::current_exe().context("our own program has no name")?,
         python: python::interpreter(settings.python.as_deref()),
         sdk: sensor_wrapper::sdk::unpack(&paths.data).context("failed to unpack the SDK")?,
         socket: paths::socket_path(&paths.data)?,

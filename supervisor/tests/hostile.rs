@@ -264,7 +264,7 @@ fn paths_end() {
 #[test]
 fn parameters_do_not_render_what_they_rendered() {
     use petrel_supervisor::catalog::{Action, Runner};
-    use petrel_supervisor::rules::parameters::Plan;
+    use petrel_supervisor::rules::parameters::{Given, Plan};
     let schemas = json!({"a": {}, "b": {}, "c": {"type": "object"}, "d": {"default": "{{ a }}"}});
     let schemas = schemas.as_object().unwrap().clone();
     let action = Action {
@@ -278,6 +278,9 @@ fn parameters_do_not_render_what_they_rendered() {
         runner_type: "noop".into(),
         entry_point: None,
         parameters: schemas.clone(),
+        output_schema: serde_json::Map::new(),
+        notify: Vec::new(),
+        chain: None,
         all_parameters: schemas,
         metadata_file: String::new(),
     };
@@ -287,6 +290,7 @@ fn parameters_do_not_render_what_they_rendered() {
     let plan = Plan::compile(
         &action,
         given.as_object().unwrap(),
+        Given::Templates,
         &mut templates,
         |_, _| {},
     )

@@ -9,7 +9,7 @@ use petrel_supervisor::catalog::yaml::{self, Data, FaultKind, Node};
 use petrel_supervisor::catalog::{Action, Runner};
 use petrel_supervisor::rules::criteria::{Scope, Test};
 use petrel_supervisor::rules::jinja::Value as Jinja;
-use petrel_supervisor::rules::parameters::Plan;
+use petrel_supervisor::rules::parameters::{Given, Plan};
 use petrel_supervisor::rules::store::{NoKeys, Owner, Store, st2kv};
 use petrel_supervisor::rules::template::Templates;
 use serde_json::{Map, Value, json};
@@ -301,6 +301,9 @@ fn params_vectors() {
                 runner_type: "noop".into(),
                 entry_point: None,
                 parameters: all_parameters.clone(),
+                output_schema: Map::new(),
+                notify: Vec::new(),
+                chain: None,
                 all_parameters,
                 metadata_file: String::new(),
             };
@@ -308,6 +311,7 @@ fn params_vectors() {
             let plan = Plan::compile(
                 &action,
                 case["rule_parameters"].as_object().unwrap(),
+                Given::Templates,
                 &mut templates,
                 |_, _| {},
             );

@@ -145,6 +145,21 @@ impl Petrel {
         self.wait_kind("sensor.ready", reference)
     }
 
+    /// Waits until it answers questions.
+    pub fn up(&self) {
+        let socket = self.folder.join("data/socket");
+        crate::wait_until("petrel answers", || {
+            let path = fs::read_to_string(&socket).ok()?;
+            std::os::unix::net::UnixStream::connect(path).ok()
+        });
+    }
+
+    /// All that it printed so far, on both ways.
+    pub fn output(&self) -> String {
+        let lines: Vec<String> = self.lines().iter().map(Value::to_string).collect();
+        lines.join("\n") + &self.errors()
+    }
+
     /// How many notices of this kind there were about this subject.
     pub fn count(&self, kind: &str, subject: &str) -> usize {
         let lines = self.stream.lock();

@@ -227,7 +227,9 @@ fn executions_have_stackstorms_shape_as_json_and_as_yaml() {
     }
     let id = one["id"].as_str().unwrap();
     assert_eq!(id.len(), 24, "{id}");
-    assert_eq!(&place.json(&["execution", "get", id]), one);
+    let mut got = place.json(&["execution", "get", id]);
+    let children = got.as_object_mut().unwrap().remove("children");
+    assert_eq!((&got, children), (one, Some(serde_json::json!([]))));
     let events = place.events();
     assert_eq!(events.len(), 1);
     assert_eq!(one["trigger_instance"]["id"], events[0]["id"]);

@@ -1,10 +1,14 @@
 //! `actions/*.yaml`.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
+use super::chain;
 use super::diagnostics::{Diagnostic, Severity, did_you_mean};
 use super::fields::Fields;
 use super::model::{Action, Runner};
+use super::notify;
 use super::parameter;
 use super::runners::{self, Known};
 use super::sensor_file::{absent, own_pack};
@@ -61,6 +65,18 @@ pub fn action(
     };
     fixed_without_value(&mut fields, &runners::overlay(runner.0, &parameters));
     let entry_point = entry_point(&mut fields, source, runner.0);
+    let chain = match (runner.0, &entry_point) {
+        (Runner::ActionChain, Some(path)) => {
+            let found = read_chain(source, path, fields.out);
+            fields.faulty |= found.is_none();
+            found
+        }
+        _ => None,
+    };
+    let (output_schema, notify) = (
+        fields.object("output_schema"),
+        notify::sections(&mut fields),
+    );
     let (description, enabled) = (fields.text("description"), fields.flag("enabled", true));
     match name {
         Some(name) if !fields.faulty => Read::Action(Box::new(Action {
@@ -75,6 +91,9 @@ pub fn action(
             entry_point,
             all_parameters: runners::overlay(runner.0, &parameters),
             parameters,
+            output_schema,
+            notify,
+            chain,
             metadata_file: file.relative.clone(),
         })),
         name => Read::LeftOut(name, faulty()),
@@ -110,7 +129,12 @@ fn entry_point(
     source: &PackSource,
     runner: Runner,
 ) -> Option<std::path::PathBuf> {
-    if !matches!(runner, Runner::PythonScript | Runner::LocalShellScript) {
+    let needed = [
+        Runner::PythonScript,
+        Runner::LocalShellScript,
+        Runner::ActionChain,
+    ];
+    if !needed.contains(&runner) {
         return None;
     }
     let (written, span) = fields.required_text("entry_point", "the action")?;
@@ -119,6 +143,17 @@ fn entry_point(
         absent(fields, source, &path, &written, span);
     }
     Some(path)
+}
+
+/// The tasks of a chain; none where its file is absent or has a fault, which is told.
+fn read_chain(
+    source: &PackSource,
+    path: &std::path::Path,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Arc<chain::Chain>> {
+    let file = source.chains.get(path)?;
+    out.extend(file.diagnostics.iter().cloned());
+    chain::chain(file, out).map(Arc::new)
 }
 
 fn parameters(fields: &mut Fields<'_, '_>) -> Map<String, Value> {

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::action_file::{self, Read};
+use super::action_policy;
 use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use super::knobs::{self, Written};
 use super::model::{Catalog, Rule, Sensor, TriggerType};
@@ -109,6 +110,9 @@ impl<'a> Builder<'a> {
         }
         for file in &source.rules {
             self.rule(&name, file);
+        }
+        for file in &source.policies {
+            self.policy(&name, file);
         }
         self.strangers(&name);
     }
@@ -291,6 +295,19 @@ impl<'a> Builder<'a> {
         let rules: &mut BTreeMap<String, Arc<Rule>> = &mut self.built.catalog.rules;
         self.rule_files.insert(rule.reference.clone(), file);
         rules.insert(rule.reference.clone(), Arc::new(rule));
+    }
+
+    fn policy(&mut self, pack: &str, file: &SourceFile) {
+        self.out().extend(file.diagnostics.iter().cloned());
+        let Some(policy) = action_policy::policy(pack, file, self.out()) else {
+            return;
+        };
+        if self.built.catalog.policies.contains_key(&policy.reference) {
+            let found = twice("policy", &policy.reference, "another file", file);
+            return self.out().push(found);
+        }
+        let policies = &mut self.built.catalog.policies;
+        policies.insert(policy.reference.clone(), Arc::new(policy));
     }
 
     /// Leaves out the rules whose trigger does not take the parameters that they give.

@@ -1,14 +1,17 @@
 //! Packs and `petrel.yaml` as data: everything here is a pure function of file contents.
 
 mod action_file;
+pub mod action_policy;
 pub mod build;
 #[cfg(test)]
 mod build_tests;
+pub mod chain;
 pub mod diagnostics;
 pub mod fields;
 pub mod knobs;
 mod manifest;
 pub mod model;
+pub mod notify;
 mod overrides;
 pub mod pack_config;
 mod parameter;

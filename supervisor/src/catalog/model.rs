@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::action_policy::ActionPolicy;
+use super::chain::Chain;
+use super::notify::Notify;
 use super::policy::Policy;
 
 /// All that was loaded from disk. References are `pack.name`; the maps are sorted by them.
@@ -21,6 +24,8 @@ pub struct Catalog {
     pub rules: BTreeMap<String, Arc<Rule>>,
     /// By `pack.action_name`.
     pub actions: BTreeMap<String, Arc<Action>>,
+    /// Policies on actions, by `pack.policy_name`.
+    pub policies: BTreeMap<String, Arc<ActionPolicy>>,
     /// Actions that are described and cannot be used, by reference, and why.
     pub left_out: BTreeMap<String, String>,
 }
@@ -234,6 +239,12 @@ pub enum Runner {
     LocalShellScript,
     /// `noop`.
     Noop,
+    /// `http-request`, once `http-runner`.
+    HttpRequest,
+    /// `announcement`.
+    Announcement,
+    /// `action-chain`.
+    ActionChain,
 }
 
 /// One action.
@@ -262,6 +273,12 @@ pub struct Action {
     pub parameters: Map<String, Value>,
     /// Schemas of all parameters: the runner's overlaid by its own.
     pub all_parameters: Map<String, Value>,
+    /// The schema of what it returns, as written; `{}` when absent.
+    pub output_schema: Map<String, Value>,
+    /// Whom to tell when it is over.
+    pub notify: Vec<Notify>,
+    /// Its tasks, where it is a chain.
+    pub chain: Option<Arc<Chain>>,
     /// The YAML, relative to the pack's folder.
     pub metadata_file: String,
 }

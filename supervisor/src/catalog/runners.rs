@@ -21,18 +21,19 @@ pub const SUPPORTED: &[&str] = &[
     "python-script",
     "local-shell-cmd",
     "local-shell-script",
+    "http-request",
+    "announcement",
     "noop",
+    "action-chain",
     "run-python",
     "run-local",
     "run-local-script",
+    "http-runner",
 ];
 
 const NOT_YET: &[&str] = &[
     "remote-shell-cmd",
     "remote-shell-script",
-    "http-request",
-    "announcement",
-    "action-chain",
     "orquesta",
     "orchestra",
     "inquirer",
@@ -41,7 +42,6 @@ const NOT_YET: &[&str] = &[
     "winrm-ps-script",
     "run-remote",
     "run-remote-script",
-    "http-runner",
     "mistral-v2",
     "cloudslang",
     "windows-cmd",
@@ -54,6 +54,9 @@ pub fn known(name: &str) -> Known {
         "python-script" | "run-python" => Known::Supported(Runner::PythonScript),
         "local-shell-cmd" | "run-local" => Known::Supported(Runner::LocalShellCmd),
         "local-shell-script" | "run-local-script" => Known::Supported(Runner::LocalShellScript),
+        "http-request" | "http-runner" => Known::Supported(Runner::HttpRequest),
+        "announcement" => Known::Supported(Runner::Announcement),
+        "action-chain" => Known::Supported(Runner::ActionChain),
         "noop" => Known::Supported(Runner::Noop),
         _ if NOT_YET.contains(&name) => Known::NotYet,
         _ => Known::Unknown,
@@ -71,7 +74,16 @@ pub fn parameters(runner: Runner) -> Map<String, Value> {
         Runner::PythonScript => python_script(),
         Runner::LocalShellCmd => local_shell_cmd(),
         Runner::LocalShellScript => local_shell_script(),
+        Runner::HttpRequest => http_request(),
+        Runner::Announcement => json!({
+            "experimental": {"type": "boolean", "required": true, "default": false},
+            "route": {"type": "string", "default": "general"},
+        }),
         Runner::Noop => json!({}),
+        Runner::ActionChain => json!({
+            "display_published": {"type": "boolean", "default": true},
+            "skip_notify": {"type": "array", "default": []},
+        }),
     };
     match schemas {
         Value::Object(map) => map,
@@ -90,6 +102,22 @@ fn python_script() -> Value {
             "default": "DEBUG",
             "enum": ["AUDIT", "CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"],
         },
+    })
+}
+
+fn http_request() -> Value {
+    json!({
+        "url": {"type": "string", "required": true},
+        "headers": {"type": "object"},
+        "cookies": {"type": "object"},
+        "username": {"type": "string"},
+        "password": {"type": "string", "secret": true},
+        "http_proxy": {"type": "string"},
+        "https_proxy": {"type": "string"},
+        "allow_redirects": {"type": "boolean", "default": false},
+        "verify_ssl_cert": {"type": "boolean", "default": true},
+        "url_hosts_blacklist": {"type": "array"},
+        "url_hosts_whitelist": {"type": "array"},
     })
 }
 

@@ -90,6 +90,10 @@ pub struct PackSource {
     pub rules: Vec<SourceFile>,
     /// `actions/*.yaml`, sorted.
     pub actions: Vec<SourceFile>,
+    /// `policies/*.yaml`, sorted.
+    pub policies: Vec<SourceFile>,
+    /// What action chains have for an entry point, by absolute path.
+    pub chains: BTreeMap<PathBuf, SourceFile>,
     /// Files of the folder `overrides` beside the folder of packs, by name without suffix.
     pub overrides: Arc<BTreeMap<String, SourceFile>>,
     /// Entry points that exist, by absolute path.
@@ -114,6 +118,8 @@ impl PackSource {
             triggers: Vec::new(),
             rules: Vec::new(),
             actions: Vec::new(),
+            policies: Vec::new(),
+            chains: BTreeMap::new(),
             overrides: Arc::default(),
             entry_points: BTreeMap::new(),
             siblings: BTreeMap::new(),
@@ -155,8 +161,12 @@ pub mod testing {
             let inside = files
                 .iter()
                 .filter(|(path, _)| path.starts_with(folder) && path.ends_with(".yaml"));
+            let inside = inside.filter(|(path, _)| path.matches('/').count() == 1);
             inside.map(|(path, text)| file(path, text)).collect()
         };
+        let chains = files
+            .iter()
+            .filter(|(path, _)| path.starts_with("actions/chains/"));
         let alone = |wanted: &str| {
             let found = files.iter().find(|(path, _)| *path == wanted);
             found.map(|(path, text)| file(path, text))
@@ -172,8 +182,14 @@ pub mod testing {
             triggers: folder("triggers/"),
             rules: folder("rules/"),
             actions: folder("actions/"),
+            policies: folder("policies/"),
+            chains: chains
+                .clone()
+                .map(|(path, text)| (dir.join(path), file(path, text)))
+                .collect(),
             overrides: Arc::default(),
             entry_points: programs
+                .chain(chains)
                 .map(|(path, _)| (dir.join(path), EntryPoint::default()))
                 .collect(),
             siblings: BTreeMap::from([(dir.join("sensors"), vec!["a_sensor.py".to_owned()])]),

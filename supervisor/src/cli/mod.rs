@@ -4,6 +4,7 @@
 
 mod check;
 mod client;
+mod execution;
 mod key;
 mod link;
 mod lists;
@@ -14,6 +15,8 @@ mod reload;
 mod rule;
 mod rule_test;
 mod run;
+mod run_action;
+mod runner;
 mod sensor;
 
 use std::ffi::OsString;
@@ -65,12 +68,17 @@ enum Command {
     Components(names::Components),
     #[command(hide = true)]
     Bootstrap(pack::create::Bootstrap),
+    /// Run an action now, and print what came of it.
+    RunAction(run_action::RunAction),
     /// Executions of actions.
     #[command(subcommand)]
-    Execution(lists::Recorded),
+    Execution(execution::Command),
     /// Keys and values that sensors, rules and actions share.
     #[command(subcommand)]
     Key(key::Command),
+    /// Run one action that standard input describes; petrel starts itself as this.
+    #[command(subcommand, hide = true)]
+    Runner(runner::Command),
     /// Events that sensors reported.
     #[command(subcommand)]
     Event(lists::Recorded),
@@ -167,7 +175,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Link(link) => link.run(),
         Command::Components(components) => components.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
-        Command::Execution(list) => list.run(&lists::EXECUTIONS),
+        Command::RunAction(run) => run.run(),
+        Command::Runner(command) => command.run(),
+        Command::Execution(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
     }

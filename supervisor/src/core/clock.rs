@@ -27,6 +27,12 @@ impl Wall {
         Self((seconds * 1e6) as i64)
     }
 
+    /// So much later.
+    pub fn after(self, time: Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
     /// Time since `earlier`; zero where the clock was set back in between.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))

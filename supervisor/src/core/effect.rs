@@ -30,6 +30,8 @@ pub struct RunOrder {
     pub action: Arc<catalog::Action>,
     /// Its parameters, with defaults.
     pub parameters: Map<String, Value>,
+    /// Names of the parameters that nobody may see.
+    pub secrets: Vec<String>,
     /// Configuration of the action's pack.
     pub config: Map<String, Value>,
 }

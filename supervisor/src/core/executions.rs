@@ -1,17 +1,21 @@
 //! From a matched rule to a settled execution.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::cause::Cause;
+use super::chain::Progress;
 use super::clock::Wall;
 use super::effect::{Effect, RunOrder};
 use super::notice::{Level, Notice};
 use super::queue::{Admitted, Queue};
 use super::record::{Execution, ExecutionChange, Outcome, Status};
+use super::seal;
 use super::step::{After, Core, Phase};
+use crate::catalog::Runner;
 use crate::rules::{Requested, parameters};
 
 /// Time limit of an action that names none, seconds; StackStorm's for Python actions.
@@ -38,19 +42,32 @@ pub enum Found {
 }
 
 #[derive(Debug)]
-struct Running {
-    execution: Execution,
+pub(super) struct Running {
+    pub execution: Execution,
     /// When it is stopped for taking too long; none before it runs.
     deadline: Option<Duration>,
-    /// It was stopped for taking too long.
-    timed_out: Option<f64>,
+    /// Its time limit, where it was stopped for taking longer.
+    timed_out: Option<Duration>,
+    /// Who does not want it any more.
+    pub canceled: Option<String>,
+    /// It has one of the slots; a chain, which only waits, has none.
+    has_slot: bool,
+    /// What nobody may see of its result.
+    secrets: Vec<String>,
+    limit: Duration,
+    /// How far it is, where it is a chain.
+    pub chain: Option<Progress>,
 }
 
 /// All executions that are not final.
 #[derive(Debug)]
 pub struct Executions {
     pub(super) queue: Queue,
-    running: BTreeMap<u64, Running>,
+    pub(super) running: BTreeMap<u64, Running>,
+    /// Those whose time has not come.
+    later: BTreeMap<(Wall, u64), Execution>,
+    /// Canceled while they waited in the journal.
+    pub(super) unwanted: BTreeSet<u64>,
     recovered: Vec<Recovered>,
     closed: bool,
 }
@@ -63,6 +80,8 @@ impl Executions {
         Self {
             queue,
             running: BTreeMap::new(),
+            later: BTreeMap::new(),
+            unwanted: BTreeSet::new(),
             recovered,
             closed: false,
         }
@@ -73,14 +92,15 @@ impl Executions {
         self.closed = true;
     }
 
-    /// Fetched from the journal.
-    pub fn refilled(&mut self, executions: Vec<Execution>, all: bool) {
-        self.queue.refill(executions, all);
+    /// No program runs.
+    pub fn none_runs(&self) -> bool {
+        !self.running.values().any(|one| one.has_slot)
     }
 
-    /// Nothing runs.
-    pub fn none_runs(&self) -> bool {
-        self.running.is_empty()
+    /// Executions of an action that run.
+    pub(super) fn running_of(&self, action: &str) -> impl Iterator<Item = &Execution> {
+        let all = self.running.values().map(|one| &one.execution);
+        all.filter(move |one| one.action == action)
     }
 
     /// The first time limit.
@@ -88,13 +108,32 @@ impl Executions {
         self.running.values().filter_map(|one| one.deadline).min()
     }
 
+    /// When the first of those that wait for a time may begin.
+    pub(super) fn next_due(&self) -> Option<Wall> {
+        let open = !self.closed;
+        self.later.keys().next().map(|(at, _)| *at).filter(|_| open)
+    }
+
     /// Executions of an event that was a duplicate are not in the journal, and never run.
     pub fn drop_duplicates(&mut self, executions: &[u64]) {
         for seq in executions {
             match self.running.remove(seq) {
-                Some(_) => self.queue.release(),
-                None => self.queue.forget(*seq),
+                Some(running) => self.release(&running),
+                None => drop(self.queue.forget(*seq)),
             }
+        }
+    }
+
+    /// Takes one away that waits in memory.
+    pub(super) fn forget(&mut self, seq: u64) -> Option<Execution> {
+        let due = self.later.keys().find(|(_, one)| *one == seq).copied();
+        let of_later = due.and_then(|key| self.later.remove(&key));
+        of_later.or_else(|| self.queue.forget(seq))
+    }
+
+    fn release(&mut self, running: &Running) {
+        if running.has_slot {
+            self.queue.release();
         }
     }
 }
@@ -102,29 +141,74 @@ impl Executions {
 impl Core {
     /// Takes what a rule asked for on the event `event`; its number.
     pub(super) fn request(&mut self, event: u64, requested: Requested) -> u64 {
-        self.last_execution += 1;
         let secret = &requested.secrets;
         let parameters = self.seal_parameters(requested.parameters, secret);
-        let mut execution = Execution {
-            seq: self.last_execution,
-            event,
-            rule: requested.rule.reference.clone(),
-            rule_version: requested.rule.version.clone(),
-            action: requested.action.reference.clone(),
-            parameters,
-            status: Status::Requested,
-            requested: self.now.wall,
-            started: None,
-        };
-        let seq = execution.seq;
+        let (rule, action) = (&requested.rule, &requested.action);
+        let step = format!("{} > {}", rule.reference, action.reference);
+        let trail = self.trail.iter().cloned().chain([step]).collect();
+        self.begin_execution(Execution {
+            event: Some(event),
+            rule: rule.reference.clone(),
+            rule_version: rule.version.clone(),
+            cause: Cause {
+                trail,
+                ..Cause::default()
+            },
+            ..blank(&action.reference, parameters)
+        })
+    }
+
+    /// Takes a new execution into the batch: it gets its number, and a slot or a place to wait.
+    pub(super) fn begin_execution(&mut self, mut execution: Execution) -> u64 {
+        self.last_execution += 1;
+        let seq = self.last_execution;
+        execution.seq = seq;
+        execution.requested = self.now.wall;
+        (execution.status, execution.started) = (Status::Requested, None);
+        let due = execution.cause.not_before.filter(|at| *at > self.now.wall);
+        let too_deep = execution.cause.too_deep();
         let open = !self.executions.closed;
-        if open && self.executions.queue.admit(&execution) == Admitted::Runs {
+        if too_deep.is_some() {
+            execution.status = Status::Running;
+        } else if let Some(at) = due.filter(|_| open) {
+            self.executions.later.insert((at, seq), execution.clone());
+        } else if open && (self.is_chain(&execution.action) || self.admit(&execution)) {
             execution.status = Status::Running;
             execution.started = Some(self.now.wall);
             self.hold_slot(execution.clone());
         }
-        self.batch.executions.push(execution);
+        self.batch.executions.push(execution.clone());
+        if let Some(why) = too_deep {
+            self.stop_circle(&execution, why);
+        }
         seq
+    }
+
+    fn admit(&mut self, execution: &Execution) -> bool {
+        let held = self.held(execution).is_some();
+        self.executions.queue.admit(execution, held) == Admitted::Runs
+    }
+
+    /// Its end is told to people, and to no rule: that would be the next turn.
+    fn stop_circle(&mut self, execution: &Execution, why: String) {
+        let notice = Notice::new(
+            Level::Error,
+            "execution.loop",
+            &execution.action,
+            why.clone(),
+        );
+        self.after
+            .push(After::Notice(notice.execution(execution.id())));
+        let (seq, outcome) = (execution.seq, failed(why, self.now.wall));
+        self.task_over(execution, &outcome);
+        self.batch
+            .changes
+            .push(ExecutionChange::Ended { seq, outcome });
+    }
+
+    pub(super) fn is_chain(&self, action: &str) -> bool {
+        let action = self.catalog.actions.get(action);
+        action.is_some_and(|action| action.runner == Runner::ActionChain)
     }
 
     /// Gives free slots to those that wait, and fetches more where memory runs low.
@@ -132,7 +216,11 @@ impl Core {
         if self.executions.closed {
             return;
         }
-        while let Some(mut execution) = self.executions.queue.claim() {
+        self.wake_due();
+        loop {
+            let held = self.all_held();
+            let next = self.executions.queue.claim(|one| held.contains(&one.seq));
+            let Some(mut execution) = next else { break };
             let at = self.now.wall;
             let seq = execution.seq;
             self.batch
@@ -142,18 +230,70 @@ impl Core {
             execution.started = Some(at);
             self.hold_slot(execution);
         }
+        self.apply_limits();
         if let Some((after, most)) = self.executions.queue.wants() {
             self.seal();
             self.out.push(Effect::Refill { after, most });
         }
     }
 
-    fn hold_slot(&mut self, execution: Execution) {
+    fn all_held(&mut self) -> HashSet<u64> {
+        if self.catalog.policies.is_empty() {
+            return HashSet::new();
+        }
+        let waiting = self.executions.queue.waiting_mut();
+        let waiting: Vec<Execution> = waiting.map(|one| one.clone()).collect();
+        let held = waiting.iter().filter(|one| self.held(one).is_some());
+        held.map(|one| one.seq).collect()
+    }
+
+    fn wake_due(&mut self) {
+        let now = self.now.wall;
+        while let Some(entry) = self.executions.later.first_entry()
+            && entry.key().0 <= now
+        {
+            let execution = entry.remove();
+            self.executions.queue.put(execution);
+        }
+    }
+
+    /// Fetched from the journal. Chains wait for nobody's slot.
+    pub(super) fn refilled(&mut self, executions: Vec<Execution>, all: bool) {
+        let unwanted = std::mem::take(&mut self.executions.unwanted);
+        let last = executions.last().map(|one| one.seq);
+        let wanted = executions
+            .into_iter()
+            .filter(|one| !unwanted.contains(&one.seq));
+        let (chains, others): (Vec<_>, Vec<_>) = wanted.partition(|one| self.is_chain(&one.action));
+        let due = |one: &Execution| one.cause.not_before.filter(|at| *at > self.now.wall);
+        let (later, others): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|one| due(one).is_some());
+        for execution in later {
+            let at = due(&execution).unwrap_or_default();
+            self.executions.later.insert((at, execution.seq), execution);
+        }
+        self.executions.queue.refill(others, last, all);
+        for mut execution in chains {
+            let (seq, at) = (execution.seq, self.now.wall);
+            self.batch
+                .changes
+                .push(ExecutionChange::Claimed { seq, at });
+            (execution.status, execution.started) = (Status::Running, Some(at));
+            self.hold_slot(execution);
+        }
+    }
+
+    pub(super) fn hold_slot(&mut self, execution: Execution) {
         let seq = execution.seq;
         let running = Running {
+            has_slot: !self.is_chain(&execution.action),
             execution,
             deadline: None,
             timed_out: None,
+            canceled: None,
+            secrets: Vec::new(),
+            limit: Duration::MAX,
+            chain: None,
         };
         self.executions.running.insert(seq, running);
         self.after.push(After::Run(seq));
@@ -161,53 +301,69 @@ impl Core {
 
     /// The claim is on disk: begin. A duplicate's claim is gone by now.
     pub(super) fn run(&mut self, seq: u64) {
-        let Some(running) = self.executions.running.get_mut(&seq) else {
+        let Some(running) = self.executions.running.get(&seq) else {
             return;
         };
+        if let Some(user) = running.canceled.clone() {
+            let outcome = canceled(&user, self.now.wall);
+            return self.action_ended(seq, outcome);
+        }
         if self.phase == Phase::StoppingNow {
             return self.give_back(seq);
         }
         let execution = running.execution.clone();
-        let Some(action) = self.catalog.actions.get(&execution.action).map(Arc::clone) else {
-            let why = format!("action \"{}\" does not exist any more", execution.action);
-            return self.action_ended(seq, failed(why, self.now.wall));
-        };
-        let parameters = match self.open_parameters(&execution.parameters) {
-            Ok(given) => parameters::with_defaults(&action, &given),
-            Err(why) => return self.action_ended(seq, failed(why, self.now.wall)),
-        };
-        let limit = timeout(&parameters);
-        let config = match self.config_of(&action.pack) {
-            Ok(config) => config,
-            Err(why) => return self.action_ended(seq, failed(why, self.now.wall)),
-        };
+        match self.order(execution) {
+            Ok(order) => self.begin_run(seq, order),
+            Err(why) => self.action_ended(seq, failed(why, self.now.wall)),
+        }
+    }
+
+    /// All that a runner needs.
+    pub(super) fn order(&self, execution: Execution) -> Result<RunOrder, String> {
+        let name = &execution.action;
+        let action = self.catalog.actions.get(name).map(Arc::clone);
+        let action = action.ok_or_else(|| format!("action \"{name}\" does not exist any more"))?;
+        let given = self.open_parameters(&execution.parameters)?;
+        Ok(RunOrder {
+            parameters: parameters::with_defaults(&action, &given),
+            config: self.config_of(&action.pack)?,
+            secrets: seal::names(&action, &execution),
+            action,
+            execution,
+        })
+    }
+
+    fn begin_run(&mut self, seq: u64, order: RunOrder) {
+        let limit = timeout(&order.parameters);
+        let secrets = self.secret_texts(&order);
         let Some(running) = self.executions.running.get_mut(&seq) else {
             return;
         };
+        running.secrets = secrets;
+        if let Some(chain) = order.action.chain.clone() {
+            return self.start_chain(&order, &chain);
+        }
+        running.limit = limit;
         running.deadline = Some(self.now.mono + limit);
-        self.out.push(Effect::Run(Box::new(RunOrder {
-            execution,
-            action,
-            parameters,
-            config,
-        })));
+        self.out.push(Effect::Run(Box::new(order)));
     }
 
     /// Claimed, but the supervisor is leaving: owed again.
     fn give_back(&mut self, seq: u64) {
-        self.executions.running.remove(&seq);
-        self.executions.queue.release();
+        if let Some(running) = self.executions.running.remove(&seq) {
+            self.executions.release(&running);
+        }
         self.batch.changes.push(ExecutionChange::Returned { seq });
     }
 
     pub(super) fn time_out_actions(&mut self) {
         let now = self.now.mono;
         for (seq, running) in &mut self.executions.running {
-            let Some(deadline) = running.deadline.filter(|deadline| now >= *deadline) else {
+            if running.deadline.is_none_or(|deadline| now < deadline) {
                 continue;
-            };
+            }
             running.deadline = None;
-            running.timed_out = Some(deadline.as_secs_f64());
+            running.timed_out = Some(running.limit);
             self.out.push(Effect::StopAction {
                 execution: *seq,
                 now: false,
@@ -216,7 +372,12 @@ impl Core {
     }
 
     pub(super) fn stop_actions(&mut self, now: bool) {
-        for seq in self.executions.running.keys() {
+        let programs = self
+            .executions
+            .running
+            .iter()
+            .filter(|(_, one)| one.has_slot);
+        for (seq, _) in programs {
             self.out.push(Effect::StopAction {
                 execution: *seq,
                 now,
@@ -228,12 +389,31 @@ impl Core {
         let Some(running) = self.executions.running.remove(&seq) else {
             return;
         };
-        self.executions.queue.release();
-        if running.timed_out.is_some() && outcome.status != Status::Succeeded {
-            mark_timeout(&mut outcome, &running.execution, &self.catalog);
+        self.executions.release(&running);
+        if let Some(limit) = running.timed_out
+            && outcome.status != Status::Succeeded
+        {
+            mark_timeout(&mut outcome, limit);
         }
-        let notice = ended_notice(&running.execution, &outcome);
-        self.tell_of_end(&running.execution, &outcome);
+        if running.canceled.is_some() {
+            outcome.status = Status::Canceled;
+        }
+        let execution = running.execution;
+        self.check_output(&execution, &mut outcome);
+        seal::hide(&mut outcome.result, &running.secrets);
+        self.finish(&execution, outcome);
+    }
+
+    /// Writes down an end, and tells of it all who have a use for it.
+    pub(super) fn finish(&mut self, execution: &Execution, outcome: Outcome) {
+        let seq = execution.seq;
+        let before = std::mem::replace(&mut self.trail, execution.cause.trail.clone());
+        let notice = ended_notice(execution, &outcome);
+        self.tell_of_end(execution, &outcome);
+        self.notify_routes(execution, &outcome);
+        self.task_over(execution, &outcome);
+        self.retry(execution, &outcome);
+        self.trail = before;
         self.batch
             .changes
             .push(ExecutionChange::Ended { seq, outcome });
@@ -241,22 +421,22 @@ impl Core {
         self.after.push(After::Notice(notice));
     }
 
-    /// The crash table, at start-up.
+    /// The crash table, at start-up. A chain goes on where it was: its tasks have rows of their own.
     pub(super) fn settle_recovered(&mut self) {
         for Recovered { execution, found } in std::mem::take(&mut self.executions.recovered) {
             let seq = execution.seq;
-            let change = match found {
-                Found::NeverBegan => ExecutionChange::Returned { seq },
-                Found::Ended(outcome) => ExecutionChange::Ended { seq, outcome },
-                Found::Unknown => {
-                    let outcome = abandoned(self.now.wall);
-                    let notice = ended_notice(&execution, &outcome);
-                    self.after.push(After::Notice(notice));
-                    ExecutionChange::Ended { seq, outcome }
+            if self.is_chain(&execution.action) {
+                self.resume_chain(execution);
+                continue;
+            }
+            match found {
+                Found::NeverBegan => {
+                    self.batch.changes.push(ExecutionChange::Returned { seq });
+                    self.after.push(After::Settled(seq));
                 }
-            };
-            self.batch.changes.push(change);
-            self.after.push(After::Settled(seq));
+                Found::Ended(outcome) => self.finish(&execution, self.hidden(&execution, outcome)),
+                Found::Unknown => self.finish(&execution, abandoned(self.now.wall)),
+            }
         }
     }
 }
@@ -268,14 +448,28 @@ fn timeout(parameters: &Map<String, Value>) -> Duration {
         .unwrap_or(Duration::from_secs_f64(TIMEOUT_S))
 }
 
+/// An execution of an action that has no number yet.
+pub(super) fn blank(action: &str, parameters: Map<String, Value>) -> Execution {
+    Execution {
+        seq: 0,
+        event: None,
+        rule: String::new(),
+        rule_version: String::new(),
+        action: action.to_owned(),
+        parameters,
+        status: Status::Requested,
+        requested: Wall(0),
+        started: None,
+        cause: Cause::default(),
+        progress: None,
+    }
+}
+
 /// StackStorm's result of an action that took too long: the same members, and an error.
-fn mark_timeout(outcome: &mut Outcome, execution: &Execution, catalog: &crate::catalog::Catalog) {
-    let limit = catalog.actions.get(&execution.action).map(|action| {
-        timeout(&parameters::with_defaults(action, &execution.parameters)).as_secs_f64()
-    });
+fn mark_timeout(outcome: &mut Outcome, limit: Duration) {
     let text = format!(
         "Action failed to complete in {} seconds",
-        limit.unwrap_or(TIMEOUT_S)
+        limit.as_secs_f64()
     );
     outcome.status = Status::Timeout;
     if let Value::Object(result) = &mut outcome.result {
@@ -285,6 +479,16 @@ fn mark_timeout(outcome: &mut Outcome, execution: &Execution, catalog: &crate::c
                 result.insert(code.into(), json!(-9));
             }
         }
+    }
+}
+
+/// The outcome of an execution that is not wanted any more.
+pub(super) fn canceled(user: &str, at: Wall) -> Outcome {
+    Outcome {
+        status: Status::Canceled,
+        result: json!({"message": "Action canceled by user.", "user": user}),
+        started: None,
+        ended: at,
     }
 }
 
@@ -298,7 +502,7 @@ pub fn failed(why: String, at: Wall) -> Outcome {
     }
 }
 
-fn abandoned(at: Wall) -> Outcome {
+pub(super) fn abandoned(at: Wall) -> Outcome {
     let why = "the supervisor ended while this ran; it may have run, so it is not run again";
     Outcome {
         status: Status::Abandoned,

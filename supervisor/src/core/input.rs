@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::intake::Said;
 use super::kv::KvAsk;
 use super::log_line::LogLine;
@@ -26,6 +28,35 @@ pub enum Ask {
     Kv(KvAsk),
     /// Take these packs and rules.
     Reload(Box<Catalog>, Arc<RuleSet>),
+    /// Run an action.
+    Run(Box<Wanted>),
+    /// Cancel an execution.
+    Cancel {
+        /// Its number.
+        execution: u64,
+        /// Who does not want it.
+        user: String,
+    },
+    /// Asked by a running action.
+    By {
+        /// Number of its execution.
+        execution: u64,
+        /// What.
+        question: Box<Ask>,
+    },
+}
+
+/// An action that somebody wants to run.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Reference of the action.
+    pub action: String,
+    /// Its parameters; text in them may be a template.
+    pub parameters: Map<String, Value>,
+    /// Who asks.
+    pub user: String,
+    /// Run again: its identifier, and its parameters as the journal has them.
+    pub again: Option<(String, Map<String, Value>)>,
 }
 
 /// Something that happened.

@@ -9,6 +9,7 @@ use super::effect::{Effect, Signal};
 use super::lifecycle::{Action, Desired, Event, ParkedBy, State};
 use super::notice::{Level, Notice};
 use super::record::{Exit, LastExit};
+use super::seal::{hide_text, of_config};
 use super::sensor::SensorIx;
 use super::step::Core;
 
@@ -63,7 +64,10 @@ impl Core {
         self.remember(sensor);
         let pack = self.sensors[sensor.0].spec.pack.clone();
         let config = self.config_of(&pack).map(Arc::new);
-        self.sensors[sensor.0].config = config.clone().unwrap_or_default();
+        let given = config.clone().unwrap_or_default();
+        let secrets = of_config(self.catalog.packs.get(&pack), &given);
+        let slot = &mut self.sensors[sensor.0];
+        (slot.config, slot.secrets) = (given, secrets);
         self.out.push(Effect::Spawn {
             sensor,
             generation,
@@ -163,7 +167,10 @@ impl Core {
             .started
             .map_or(0.0, |at| now.mono.saturating_sub(at).as_secs_f64());
         let wanted = slot.life.desired == Desired::Up;
-        let reason = slot.last_words.take().or(hint).or_else(|| last_line(tail));
+        let mut reason = slot.last_words.take().or(hint).or_else(|| last_line(tail));
+        if let Some(text) = &mut reason {
+            hide_text(text, &slot.secrets);
+        }
         slot.memory.last_exit = Some(LastExit {
             exit,
             at: now.wall,
@@ -210,6 +217,7 @@ impl Core {
                 text.push_str(&format!("\n    | {line}"));
             }
         }
+        hide_text(&mut text, &slot.secrets);
         let level = if crashed { Level::Error } else { Level::Info };
         Notice::new(level, "sensor.ended", &slot.spec.reference, text)
     }

@@ -5,7 +5,10 @@
 //! owed actions, [`intake`] the way from bytes to judged events, [`view`] what users see.
 
 mod answers;
+mod asks;
 pub mod batches;
+pub mod cause;
+mod chain;
 pub mod clock;
 #[cfg(test)]
 mod conformance;
@@ -18,8 +21,11 @@ pub mod intake;
 pub mod kv;
 mod life;
 pub mod lifecycle;
+mod limits;
 pub mod log_line;
 pub mod notice;
+mod notify;
+mod output;
 pub mod queue;
 pub mod record;
 mod reload;

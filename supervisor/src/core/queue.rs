@@ -57,9 +57,9 @@ impl Queue {
         });
     }
 
-    /// Takes a new execution.
-    pub fn admit(&mut self, execution: &Execution) -> Admitted {
-        if self.has_slot() && self.waiting.is_empty() && self.spilled.is_none() {
+    /// Takes a new execution; one that is `held` back waits.
+    pub fn admit(&mut self, execution: &Execution, held: bool) -> Admitted {
+        if !held && self.has_slot() && self.waiting.is_empty() && self.spilled.is_none() {
             self.running += 1;
             return Admitted::Runs;
         }
@@ -78,12 +78,13 @@ impl Queue {
         Admitted::Waits
     }
 
-    /// The next one to claim, if a slot is free; the slot is then taken.
-    pub fn claim(&mut self) -> Option<Execution> {
+    /// The next one to claim that is not `held` back, if a slot is free; the slot is then taken.
+    pub fn claim(&mut self, held: impl Fn(&Execution) -> bool) -> Option<Execution> {
         if !self.has_slot() {
             return None;
         }
-        let next = self.waiting.pop_front()?;
+        let at = self.waiting.iter().position(|one| !held(one))?;
+        let next = self.waiting.remove(at)?;
         self.running += 1;
         Some(next)
     }
@@ -94,9 +95,20 @@ impl Queue {
         self.running -= 1;
     }
 
-    /// Drops a waiting one that turned out to be a duplicate.
-    pub fn forget(&mut self, seq: u64) {
-        self.waiting.retain(|execution| execution.seq != seq);
+    /// Takes one back whose time has come: it waits behind the others.
+    pub fn put(&mut self, execution: Execution) {
+        self.waiting.push_back(execution);
+    }
+
+    /// Those that wait in memory.
+    pub fn waiting_mut(&mut self) -> impl Iterator<Item = &mut Execution> {
+        self.waiting.iter_mut()
+    }
+
+    /// Drops a waiting one that turned out to be a duplicate, or is not wanted any more.
+    pub fn forget(&mut self, seq: u64) -> Option<Execution> {
+        let at = self.waiting.iter().position(|one| one.seq == seq)?;
+        self.waiting.remove(at)
     }
 
     /// When memory runs low and more is in the journal: fetch up to the second number after the
@@ -111,14 +123,14 @@ impl Queue {
         Some((spilled.after, room))
     }
 
-    /// What was fetched; `all` when the journal had no more.
-    pub fn refill(&mut self, fetched: Vec<Execution>, all: bool) {
+    /// What was fetched, up to the number `last`; `all` when the journal had no more.
+    pub fn refill(&mut self, fetched: Vec<Execution>, last: Option<u64>, all: bool) {
         let Some(spilled) = &mut self.spilled else {
             return;
         };
         let missed = spilled.fetching.take().unwrap_or(0);
-        if let Some(last) = fetched.last() {
-            spilled.after = last.seq;
+        if let Some(last) = last {
+            spilled.after = last;
         }
         self.waiting.extend(fetched);
         if all && missed == 0 {
@@ -150,7 +162,7 @@ mod tests {
     fn execution(seq: u64) -> Execution {
         Execution {
             seq,
-            event: seq,
+            event: Some(seq),
             rule: "p.r".into(),
             rule_version: "1".into(),
             action: "p.a".into(),
@@ -158,18 +170,22 @@ mod tests {
             status: Status::Requested,
             requested: Wall(0),
             started: None,
+            cause: crate::core::cause::Cause::default(),
+            progress: None,
         }
     }
 
     #[test]
     fn slots_are_bounded_and_order_is_kept() {
         let mut queue = Queue::new(2);
-        let admitted: Vec<_> = (1..=4).map(|seq| queue.admit(&execution(seq))).collect();
+        let admitted: Vec<_> = (1..=4)
+            .map(|seq| queue.admit(&execution(seq), false))
+            .collect();
         use Admitted::{Runs, Waits};
         assert_eq!(admitted, [Runs, Runs, Waits, Waits]);
-        assert!(queue.claim().is_none());
+        assert!(queue.claim(|_| false).is_none());
         queue.release();
-        assert_eq!(queue.claim().map(|e| e.seq), Some(3));
+        assert_eq!(queue.claim(|_| false).map(|e| e.seq), Some(3));
         assert_eq!(queue.running(), 2);
     }
 
@@ -178,7 +194,7 @@ mod tests {
         let mut journal = journal.to_vec();
         let mut ran = Vec::new();
         loop {
-            while let Some(next) = queue.claim() {
+            while let Some(next) = queue.claim(|_| false) {
                 ran.push(next.seq);
                 queue.release();
             }
@@ -187,11 +203,12 @@ mod tests {
             };
             let found: Vec<_> = journal.iter().copied().filter(|seq| *seq > after).collect();
             for seq in late.drain(..) {
-                queue.admit(&execution(seq));
+                queue.admit(&execution(seq), false);
                 journal.push(seq);
             }
-            let fetched = found.iter().take(most).map(|seq| execution(*seq)).collect();
-            queue.refill(fetched, found.len() <= most);
+            let fetched: Vec<_> = found.iter().take(most).map(|seq| execution(*seq)).collect();
+            let last = fetched.last().map(|one| one.seq);
+            queue.refill(fetched, last, found.len() <= most);
         }
     }
 
@@ -201,7 +218,7 @@ mod tests {
         let most = Queue::MOST as u64;
         let all: Vec<u64> = (1..=3 * most).collect();
         for seq in &all {
-            queue.admit(&execution(*seq));
+            queue.admit(&execution(*seq), false);
         }
         queue.release();
         let mut late: Vec<u64> = (3 * most + 1..=3 * most + 5).collect();

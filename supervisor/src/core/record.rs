@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::cause::Cause;
 use super::clock::Wall;
 use super::datastore::Key;
 use super::ids;
@@ -49,6 +50,8 @@ impl Event {
 pub enum Status {
     /// Owed.
     Requested,
+    /// Owed, and held back by a policy.
+    Delayed,
     /// Claimed; it may have begun.
     Running,
     /// Ended well.
@@ -59,28 +62,34 @@ pub enum Status {
     Timeout,
     /// It may have run; its end is not known, or the supervisor ended under it.
     Abandoned,
+    /// Somebody, or a policy, did not want it any more.
+    Canceled,
 }
 
 impl Status {
     /// Every status, for tests and for parsing.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Requested,
+        Self::Delayed,
         Self::Running,
         Self::Succeeded,
         Self::Failed,
         Self::Timeout,
         Self::Abandoned,
+        Self::Canceled,
     ];
 
     /// The word in the API and in the journal.
     pub fn word(self) -> &'static str {
         match self {
             Self::Requested => "requested",
+            Self::Delayed => "delayed",
             Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Timeout => "timeout",
             Self::Abandoned => "abandoned",
+            Self::Canceled => "canceled",
         }
     }
 
@@ -91,31 +100,35 @@ impl Status {
 
     /// Nothing follows it.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Requested | Self::Running)
+        !matches!(self, Self::Requested | Self::Delayed | Self::Running)
     }
 }
 
-/// An action that a rule asked for on an event. Its identity is (event, rule, rule version).
+/// An action that was asked for. Where a rule did it, its identity is (event, rule, rule version).
 #[derive(Clone, Debug)]
 pub struct Execution {
     /// Its number, dense and rising over the life of the data folder.
     pub seq: u64,
-    /// Number of the event.
-    pub event: u64,
-    /// Reference of the rule.
+    /// Number of the event, where a rule asked for it.
+    pub event: Option<u64>,
+    /// Reference of the rule; empty where none asked for it.
     pub rule: String,
     /// Version of the rule.
     pub rule_version: String,
     /// Reference of the action.
     pub action: String,
-    /// As the rule gave them, rendered, secret ones sealed; defaults are filled in when it runs.
+    /// As they were given, rendered, secret ones sealed; defaults are filled in when it runs.
     pub parameters: Map<String, Value>,
     /// Where it stands.
     pub status: Status,
-    /// When the rule asked for it.
+    /// When it was asked for.
     pub requested: Wall,
     /// When it was claimed.
     pub started: Option<Wall>,
+    /// Why it exists.
+    pub cause: Cause,
+    /// How far a chain is: JSON.
+    pub progress: Option<String>,
 }
 
 impl Execution {
@@ -141,6 +154,18 @@ pub struct Outcome {
 /// A change of an execution that has a row.
 #[derive(Clone, Debug)]
 pub enum ExecutionChange {
+    /// Requested, now held back by a policy.
+    Delayed {
+        /// Its number.
+        seq: u64,
+    },
+    /// A running chain went on.
+    Progress {
+        /// Its number.
+        seq: u64,
+        /// JSON.
+        progress: String,
+    },
     /// Requested, now running.
     Claimed {
         /// Its number.
@@ -153,7 +178,7 @@ pub enum ExecutionChange {
         /// Its number.
         seq: u64,
     },
-    /// Running, now final.
+    /// Anything else, now final.
     Ended {
         /// Its number.
         seq: u64,

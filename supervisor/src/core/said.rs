@@ -8,13 +8,16 @@ use super::lifecycle::Event;
 use super::log_line::LogLine;
 use super::notice::{Level, Notice};
 use super::record::Rejected;
+use super::seal::hide_text;
 use super::sensor::SensorIx;
 use super::step::{After, Core};
 
 impl Core {
     pub(super) fn logged(&mut self, sensor: SensorIx, line: LogLine) {
         let subject = self.sensors[sensor.0].spec.reference.clone();
-        let notice = Notice::new(line.level, "sensor.log", subject, line.text);
+        let mut text = line.text;
+        hide_text(&mut text, &self.sensors[sensor.0].secrets);
+        let notice = Notice::new(line.level, "sensor.log", subject, text);
         self.notify(notice);
     }
 

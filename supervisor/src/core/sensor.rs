@@ -40,6 +40,8 @@ pub struct Slot {
     pub memory: SensorMemory,
     /// The configuration with which it was started.
     pub config: Arc<Map<String, Value>>,
+    /// Texts of it that no log may show.
+    pub secrets: Vec<String>,
     /// Its process.
     pub pid: Option<u32>,
     /// When the process was started.
@@ -74,6 +76,7 @@ impl Slot {
             life: Lifecycle::new(memory.generation),
             memory,
             config: Arc::default(),
+            secrets: Vec::new(),
             pid: None,
             started: None,
             converses: false,

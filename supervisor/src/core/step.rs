@@ -41,6 +41,8 @@ pub struct Boot {
     pub decrypt: Vec<String>,
     /// Slots for actions.
     pub parallel: usize,
+    /// What actions return is checked against their `output_schema`.
+    pub validate_output: bool,
     /// What the journal kept of the sensors, by reference.
     pub memories: HashMap<String, SensorMemory>,
     /// Timers, by reference: up to when they are settled.
@@ -118,12 +120,15 @@ pub struct Core {
     pub(super) rules: Arc<RuleSet>,
     pub(super) cipher: Option<Arc<Cipher>>,
     pub(super) decrypt: Vec<String>,
+    pub(super) validate_output: bool,
     pub(super) last_secret: u64,
     pub(super) sensors: Vec<Slot>,
     pub(super) store: Datastore,
     pub(super) schedule: Schedule,
     pub(super) settled_timers: HashMap<String, Wall>,
     pub(super) executions: Executions,
+    /// What led to what happens in this step: see [`Cause`](super::cause::Cause).
+    pub(super) trail: Vec<String>,
     pub(super) phase: Phase,
     pub(super) journal_trouble: Option<String>,
     pub(super) last_event: u64,
@@ -156,6 +161,7 @@ impl Core {
             rules: boot.rules,
             cipher: boot.cipher,
             decrypt: boot.decrypt,
+            validate_output: boot.validate_output,
             last_secret: 0,
             shown_store: None,
             sensors,
@@ -163,6 +169,7 @@ impl Core {
             schedule: Schedule::default(),
             settled_timers: boot.timers,
             executions: Executions::new(boot.parallel, boot.recovered),
+            trail: Vec::new(),
             phase: Phase::Running,
             journal_trouble: None,
             last_event: boot.last_event,
@@ -227,7 +234,9 @@ impl Core {
             true => None,
             false => self.schedule.next(),
         };
-        timers.into_iter().chain(self.store.next_expiry()).min()
+        let due = self.executions.next_due();
+        let all = timers.into_iter().chain(self.store.next_expiry());
+        all.chain(due).min()
     }
 
     /// Batches that are not on disk yet.
@@ -261,7 +270,7 @@ impl Core {
             } => self.ended(sensor, generation, exit, hint, &tail, luck),
             Input::Committed { upto, duplicates } => self.committed(upto, &duplicates),
             Input::JournalStuck(trouble) => self.journal_stuck(trouble),
-            Input::Refilled { executions, all } => self.executions.refilled(executions, all),
+            Input::Refilled { executions, all } => self.refilled(executions, all),
             Input::ActionEnded { execution, outcome } => self.action_ended(execution, outcome),
             Input::Ask { ask, question } => self.answer_api(ask, question),
             Input::Stop => self.stop(),
@@ -418,6 +427,16 @@ impl Core {
         match question {
             Ask::Kv(question) => self.ask_kv(ask, question),
             Ask::Reload(catalog, rules) => self.reload(ask, *catalog, rules),
+            Ask::Run(wanted) => self.ask_run(ask, *wanted),
+            Ask::Cancel { execution, user } => self.ask_cancel(ask, execution, &user),
+            Ask::By {
+                execution,
+                question,
+            } => {
+                self.trail = self.trail_of(execution);
+                self.answer_api(ask, *question);
+                self.trail.clear();
+            }
         }
     }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Core;
+use super::cause::Cause;
 use super::clock::Wall;
 use super::datastore::Key;
 use super::ids;
 use super::record::{KvItem, LastExit, Status};
-use super::seal::masked;
+use super::seal::{MASK, masked};
 use super::sensor::Slot;
 use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
 use crate::rules::store::Owner;
@@ -251,11 +252,14 @@ pub struct ExecutionRow {
     pub ended: Option<Wall>,
     /// JSON text.
     pub result: Option<String>,
+    /// Why it exists.
+    pub cause: Cause,
 }
 
 /// An execution, as `/v1/executions` has it.
 pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
-    let runner = catalog.actions.get(&row.action).map(|a| &a.runner_type);
+    let action = catalog.actions.get(&row.action);
+    let runner = action.map(|action| &action.runner_type);
     let (pack, name) = row.action.split_once('.').unwrap_or(("", &row.action));
     let event = row
         .event
@@ -268,9 +272,11 @@ pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
         "action": {"ref": row.action, "pack": pack, "name": name, "runner_type": runner},
         "runner": {"name": runner},
         "context": {"user": "petrel", "trigger_instance": {"id": event}},
-        "rule": {"ref": row.rule},
+        "rule": (!row.rule.is_empty()).then(|| json!({"ref": row.rule})),
+        "cause": row.cause,
+        "parent": row.cause.parent,
         "trigger_instance": {"id": event, "trigger": row.trigger},
-        "parameters": shown_parameters(&row.parameters),
+        "parameters": shown_parameters(&row.parameters, action.map(AsRef::as_ref)),
         "status": row.status.word(),
         "requested_timestamp": row.requested.rfc3339(),
         "start_timestamp": row.started.unwrap_or(row.requested).rfc3339(),
@@ -280,11 +286,21 @@ pub fn execution(row: &ExecutionRow, catalog: &Catalog) -> Value {
     })
 }
 
-fn shown_parameters(text: &str) -> Value {
-    match raw(text) {
-        Value::Object(parameters) => json!(masked(&parameters)),
-        other => other,
+/// What is sealed is masked, and what the action calls secret.
+fn shown_parameters(text: &str, action: Option<&Action>) -> Value {
+    let Value::Object(parameters) = raw(text) else {
+        return raw(text);
+    };
+    let mut shown = masked(&parameters);
+    for (name, schema) in action.map(|one| &one.all_parameters).into_iter().flatten() {
+        if schema["secret"] == json!(true)
+            && let Some(value) = shown.get_mut(name)
+            && !value.is_null()
+        {
+            *value = json!(MASK);
+        }
     }
+    json!(shown)
 }
 
 /// What the rules said, with its members spelled out.

@@ -12,7 +12,7 @@ use super::engine::{Compiled, Slot, TimerRule};
 use super::jinja::Value as Jinja;
 use super::operators::known_operators;
 use super::order::{self, Order};
-use super::parameters::{self, Check, Plan};
+use super::parameters::{self, Check, Given, Plan};
 use super::store::USER;
 use super::template::Templates;
 use super::timer::Timer;
@@ -25,7 +25,6 @@ use crate::catalog::{Action, Catalog, Mark, Rule, RuleKind};
 /// Trigger types of StackStorm itself whose events nothing in this version makes.
 const NEVER_FIRED: &[&str] = &[
     "core.st2.webhook",
-    "core.st2.generic.notifytrigger",
     "core.st2.generic.inquiry",
     "core.st2.action.file_written",
 ];
@@ -139,11 +138,11 @@ impl Compiler<'_> {
         let action = self.action(rule)?;
         let plan = self.plan(rule, &action);
         let config = self.catalog.packs.get(&action.pack).cloned();
-        let config = config.filter(|_| order::asks_for_config(rule, &action));
+        let config = config.filter(|_| order::asks_for_config(&rule.parameters, &action));
         let check = self.checks.entry(action.reference.clone()).or_default();
         Ok(Order {
             plan,
-            secrets: order::secrets(rule, &action, config.as_deref()).into(),
+            secrets: order::secrets(&rule.parameters, &action, config.as_deref()).into(),
             check: Arc::clone(check),
             config,
             context: Jinja::from(&json!({
@@ -285,6 +284,7 @@ impl Compiler<'_> {
         let plan = Plan::compile(
             action,
             &rule.parameters,
+            Given::Templates,
             &mut self.templates,
             |name, why| {
                 remarks.push((

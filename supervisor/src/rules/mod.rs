@@ -1,6 +1,7 @@
 //! Rules: from a catalog and an event to the actions that are asked for. Nothing here knows of
 //! sensors, processes, files or clocks.
 
+mod ask;
 pub mod cast;
 pub mod cipher;
 mod compile;
@@ -25,6 +26,7 @@ pub mod timer;
 mod trigger;
 pub mod verdict;
 
+pub use ask::{Asked, Asking};
 pub use compile::Host;
 pub use engine::{Compiled, Failed, Judgement, Missed, Requested, RuleSet, Slot, TimerRule};
 pub use explain::{Explained, Told};

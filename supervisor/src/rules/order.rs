@@ -71,12 +71,12 @@ impl RuleSet {
     }
 }
 
-/// The texts of the templates that a rule's order may render.
-fn texts<'a>(rule: &'a Rule, action: &'a Action) -> impl Iterator<Item = String> + 'a {
-    let all = rule
-        .parameters
-        .values()
-        .chain(action.all_parameters.values());
+/// The texts of the templates that an order may render.
+fn texts<'a>(
+    given: &'a Map<String, Value>,
+    action: &'a Action,
+) -> impl Iterator<Item = String> + 'a {
+    let all = given.values().chain(action.all_parameters.values());
     all.map(Value::to_string)
 }
 
@@ -90,21 +90,26 @@ pub(super) fn reads_store(rule: &Rule, order: Option<&Order>) -> bool {
         || criteria
             .map(|one| one.pattern.to_string())
             .any(|text| names(&text))
-        || order
-            .is_some_and(|one| dynamic(one) || texts(rule, &one.action).any(|text| names(&text)))
+        || order.is_some_and(|one| {
+            dynamic(one) || texts(&rule.parameters, &one.action).any(|text| names(&text))
+        })
 }
 
-/// Whether a template of the rule or of its action asks for the configuration of the pack.
-pub(super) fn asks_for_config(rule: &Rule, action: &Action) -> bool {
-    texts(rule, action).any(|text| text.contains("config_context"))
+/// Whether a template of what is given or of the action asks for the configuration of the pack.
+pub(super) fn asks_for_config(given: &Map<String, Value>, action: &Action) -> bool {
+    texts(given, action).any(|text| text.contains("config_context"))
 }
 
 /// Parameters that are secret: by their schema, because a template decrypts, or because it takes
 /// from what is secret. Text that only looks so is hidden as well.
-pub(super) fn secrets(rule: &Rule, action: &Action, config: Option<&Pack>) -> Vec<String> {
+pub(super) fn secrets(
+    given: &Map<String, Value>,
+    action: &Action,
+    config: Option<&Pack>,
+) -> Vec<String> {
     let of_config = config.is_some_and(|pack| !pack.secrets.is_empty());
     let text = |name: &str, schema: &Value| {
-        let value = rule.parameters.get(name).or_else(|| schema.get("default"));
+        let value = given.get(name).or_else(|| schema.get("default"));
         value.map(Value::to_string).unwrap_or_default()
     };
     let all = || action.all_parameters.iter();

@@ -35,11 +35,22 @@ enum Source {
     Json(String),
 }
 
+/// What given parameters are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Text in them may be a template.
+    Templates,
+    /// They are what they are.
+    Values,
+}
+
 /// The parameters of one rule, compiled against its action.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// In an order in which each comes after those that its template names.
     entries: Vec<Entry>,
+    /// Given, and unknown or fixed: what is wrong with the names, if anything.
+    fault: Option<String>,
 }
 
 impl Plan {
@@ -51,18 +62,24 @@ impl Plan {
     pub fn compile(
         action: &Action,
         given: &Map<String, Value>,
+        as_given: Given,
         templates: &mut Templates,
         mut remark: impl FnMut(&str, String),
     ) -> Result<Self, String> {
         let mut entries = BTreeMap::new();
         let mut order = Vec::new();
         for (name, value, live) in values(action, given) {
-            let source = source(value, templates, |why| remark(&name, why));
+            let source = match as_given {
+                Given::Values if given.get(&name) == Some(&value) => Source::Plain(value),
+                _ => source(value, templates, |why| remark(&name, why)),
+            };
             let live = live || !matches!(source, Source::Plain(_));
             order.push(name.clone());
             entries.insert(name.clone(), Entry { name, source, live });
         }
-        sorted(&order, &entries, templates).map(|entries| Self { entries })
+        let fault = names(action, given).err();
+        let entries = sorted(&order, &entries, templates)?;
+        Ok(Self { entries, fault })
     }
 
     /// False when no parameter is a template.
@@ -92,8 +109,34 @@ impl Plan {
                 live.insert(entry.name.clone(), value);
             }
         }
-        Ok(live)
+        match &self.fault {
+            Some(why) => Err(why.clone()),
+            None => Ok(live),
+        }
     }
+}
+
+/// Renders what is a template in `values`.
+///
+/// # Errors
+/// Which value cannot be rendered, and why.
+pub fn render(
+    values: &Map<String, Value>,
+    templates: &mut Templates,
+    context: &BTreeMap<String, Jinja>,
+) -> Result<Map<String, Value>, String> {
+    let mut rendered = Map::new();
+    for (name, value) in values {
+        let mut fault = None;
+        let source = source(value.clone(), templates, |why| fault = Some(why));
+        if let Some(why) = fault {
+            return Err(format!("\"{name}\" is not a valid template: {why}"));
+        }
+        let (name, live) = (name.clone(), true);
+        let entry = Entry { name, source, live };
+        rendered.insert(entry.name.clone(), entry.render(templates, context)?);
+    }
+    Ok(rendered)
 }
 
 impl Entry {
@@ -279,7 +322,6 @@ impl Check {
     /// # Errors
     /// What StackStorm would refuse, in its words where they are clear.
     pub fn check(&self, action: &Action, given: &Map<String, Value>) -> Result<(), String> {
-        names(action, given)?;
         let compiled = self.compiled.get_or_init(|| compile(&schema(action)));
         let Ok(validator) = compiled else {
             // A schema that is no schema checks nothing, as for payloads.

@@ -96,11 +96,14 @@ fn read_pack(dir: &Path, out: &mut Vec<Diagnostic>) -> Option<PackSource> {
         triggers: folder(dir, "triggers", out),
         rules: folder(dir, "rules", out),
         actions: folder(dir, "actions", out),
+        policies: folder(dir, "policies", out),
+        chains: BTreeMap::new(),
         overrides: Arc::default(),
         entry_points: BTreeMap::new(),
         siblings: BTreeMap::new(),
     };
     look_for_entry_points(&mut source);
+    read_chains(&mut source, out);
     Some(source)
 }
 
@@ -195,6 +198,31 @@ fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     let message = format!("cannot be read: {error}");
     Diagnostic::of_file(Severity::Error, path.display().to_string(), message)
+}
+
+/// The chains of the actions that are chains.
+fn read_chains(source: &mut PackSource, out: &mut Vec<Diagnostic>) {
+    let is_chain = |file: &&SourceFile| file.top_level_text("runner_type") == Some("action-chain");
+    let chains: Vec<(PathBuf, String)> = source
+        .actions
+        .iter()
+        .filter(is_chain)
+        .filter_map(|file| {
+            let written = file.top_level_text("entry_point")?;
+            let path = source.entry_point(file, written);
+            let relative = Path::new("actions").join(written);
+            Some((path, relative.to_string_lossy().into_owned()))
+        })
+        .collect();
+    for (path, relative) in chains {
+        if source.entry_points.contains_key(&path)
+            && let Some(text) = text(&path, out)
+        {
+            let shown = Path::new(&source.shown).join(&relative);
+            let file = SourceFile::new(shown.display().to_string(), relative, text);
+            source.chains.insert(path, file);
+        }
+    }
 }
 
 /// Which of the entry points that sensors and actions name are there.

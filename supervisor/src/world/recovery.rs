@@ -92,7 +92,7 @@ mod tests {
         WasRunning {
             execution: Execution {
                 seq: 7,
-                event: 1,
+                event: Some(1),
                 rule: "p.r".into(),
                 rule_version: "1".into(),
                 action: "p.a".into(),
@@ -100,6 +100,8 @@ mod tests {
                 status: Status::Running,
                 requested: Wall(0),
                 started: Some(Wall(0)),
+                cause: crate::core::cause::Cause::default(),
+                progress: None,
             },
             boot: Some(boot.to_owned()),
         }

@@ -93,6 +93,9 @@ fn action() -> Action {
         entry_point: None,
         parameters: Map::new(),
         all_parameters: Map::new(),
+        output_schema: Map::new(),
+        notify: Vec::new(),
+        chain: None,
         metadata_file: "actions/a.yaml".into(),
     }
 }

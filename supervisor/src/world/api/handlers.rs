@@ -1,5 +1,6 @@
 //! One function per path.
 
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +34,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/ruleenforcements", get(enforcements))
         .route("/v1/triggerinstances", get(events))
         .route("/v1/triggerinstances/{id}", get(event))
+        .merge(super::executions::router())
         .merge(super::keys::router())
         .fallback(nowhere)
         .with_state(shared)
@@ -152,8 +154,19 @@ pub(super) async fn ask(shared: &Shared, question: Question) -> Result<Value, Fa
     answer.map_err(|why| Fault(StatusCode::NOT_FOUND, why))
 }
 
+/// What a body says.
+pub(super) fn body<T: serde::de::DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
+    let wrong = |error: serde_json::Error| {
+        Fault(
+            StatusCode::BAD_REQUEST,
+            format!("the body is wrong: {error}"),
+        )
+    };
+    serde_json::from_slice(bytes).map_err(wrong)
+}
+
 /// Reads the journal off the main thread.
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     shared: &Shared,
     query: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
 ) -> Result<T, Fault> {
@@ -197,8 +210,19 @@ async fn execution(State(shared): State<Shared>, Path(id): Path<String>) -> Answ
         Some(seq) => read(&shared, move |db| query::execution(db, seq)).await?,
         None => None,
     };
+    let children = match &found {
+        Some(row) => {
+            let seq = row.seq;
+            read(&shared, move |db| query::children(db, seq)).await?
+        }
+        None => Vec::new(),
+    };
     let catalog = shared.catalog();
-    let shown = found.map(|row| view::execution(&row, &catalog));
+    let shown = found.map(|row| {
+        let mut shown = view::execution(&row, &catalog);
+        shown["children"] = json!(children);
+        shown
+    });
     identified(shown, "execution", &id)
 }
 

@@ -9,8 +9,9 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::handlers::{Answer, Fault, ask};
-use super::{Question, Shared};
+use super::Shared;
+use super::executions::by;
+use super::handlers::{Answer, Fault, ask, body};
 use crate::core::input::Ask;
 use crate::core::kv::{Key, KvAsk, Owner, Put, Secrecy, USER};
 
@@ -49,17 +50,6 @@ struct Item {
     secret: Option<bool>,
     /// It is ciphertext already.
     encrypted: Option<bool>,
-}
-
-/// What a body says.
-fn body<T: serde::de::DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
-    let wrong = |error: serde_json::Error| {
-        Fault(
-            StatusCode::BAD_REQUEST,
-            format!("the body is wrong: {error}"),
-        )
-    };
-    serde_json::from_slice(bytes).map_err(wrong)
 }
 
 /// Whose keys a word names; none for those of all.
@@ -102,7 +92,12 @@ fn put(item: Item, name: &str, asked: &Asked) -> Result<Put, Fault> {
 }
 
 async fn kv(shared: &Shared, question: KvAsk) -> Result<Value, Fault> {
-    let answer = ask(shared, Question::Core(Ask::Kv(question))).await;
+    write(shared, &HeaderMap::new(), question).await
+}
+
+/// A write knows which action does it, if one does: rules may run on it.
+async fn write(shared: &Shared, headers: &HeaderMap, question: KvAsk) -> Result<Value, Fault> {
+    let answer = ask(shared, by(headers, Ask::Kv(question))).await;
     answer.map_err(|Fault(_, why)| Fault(StatusCode::BAD_REQUEST, why))
 }
 
@@ -142,7 +137,11 @@ async fn listed(shared: &Shared, asked: &Asked) -> Result<Vec<Value>, Fault> {
 }
 
 /// Ours: removes all items whose name begins with the prefix, which must be there; the items.
-async fn delete_by_prefix(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Answer {
+async fn delete_by_prefix(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Answer {
     if asked.prefix.as_deref().unwrap_or_default().is_empty() {
         let why = "without a \"prefix\" this would remove every item".to_owned();
         return Err(Fault(StatusCode::BAD_REQUEST, why));
@@ -153,7 +152,7 @@ async fn delete_by_prefix(State(shared): State<Shared>, Query(asked): Query<Aske
         key(item["scope"].as_str(), item["user"].as_str(), name)
     };
     let keys = items.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
-    kv(&shared, KvAsk::Delete(keys)).await?;
+    write(&shared, &headers, KvAsk::Delete(keys)).await?;
     Ok(Json(items).into_response())
 }
 
@@ -182,17 +181,23 @@ async fn one(
 
 async fn set(
     State(shared): State<Shared>,
+    headers: HeaderMap,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     bytes: Bytes,
 ) -> Answer {
     let puts = vec![put(body(&bytes)?, &name, &asked)?];
-    let written = kv(&shared, KvAsk::Set(puts)).await?;
+    let written = write(&shared, &headers, KvAsk::Set(puts)).await?;
     Ok(Json(written[0].clone()).into_response())
 }
 
 /// Ours: writes all of a list or nothing.
-async fn load(State(shared): State<Shared>, Query(asked): Query<Asked>, bytes: Bytes) -> Answer {
+async fn load(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+    bytes: Bytes,
+) -> Answer {
     let mut puts = Vec::new();
     for mut item in body::<Vec<Item>>(&bytes)? {
         let name = item
@@ -201,17 +206,18 @@ async fn load(State(shared): State<Shared>, Query(asked): Query<Asked>, bytes: B
             .ok_or_else(|| Fault(StatusCode::BAD_REQUEST, "an item has no \"name\"".into()))?;
         puts.push(put(item, &name, &asked)?);
     }
-    let written = kv(&shared, KvAsk::Set(puts)).await?;
+    let written = write(&shared, &headers, KvAsk::Set(puts)).await?;
     Ok(Json(written).into_response())
 }
 
 async fn delete(
     State(shared): State<Shared>,
+    headers: HeaderMap,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Answer {
     let key = key(asked.scope.as_deref(), asked.user.as_deref(), &name)?;
-    let gone = kv(&shared, KvAsk::Delete(vec![key])).await?;
+    let gone = write(&shared, &headers, KvAsk::Delete(vec![key])).await?;
     match gone == json!(1) {
         true => Ok(StatusCode::NO_CONTENT.into_response()),
         false => Err(not_found(&name)),

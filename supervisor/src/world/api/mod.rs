@@ -4,6 +4,7 @@
 //! peer's user is checked besides. Lists of the catalog are answered here; what only the core knows
 //! is asked of the loop; the journal is read on a connection of its own, off the main thread.
 
+mod executions;
 mod handlers;
 mod keys;
 mod server;

@@ -37,3 +37,26 @@ pub fn from_1(db: &Connection) -> rusqlite::Result<()> {
          COMMIT;",
     )
 }
+
+/// Version 2 had executions of rules only.
+///
+/// # Errors
+/// When the file cannot be written; it is then as it was.
+pub fn from_2(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "BEGIN IMMEDIATE;
+         DROP INDEX IF EXISTS executions_open;
+         ALTER TABLE executions RENAME TO executions_2;
+         CREATE TABLE executions (
+             seq INTEGER PRIMARY KEY, event INTEGER, rule TEXT NOT NULL,
+             rule_version TEXT NOT NULL, action TEXT NOT NULL, parameters TEXT NOT NULL,
+             status TEXT NOT NULL, boot TEXT, requested INTEGER NOT NULL, started INTEGER,
+             ended INTEGER, result TEXT, cause TEXT NOT NULL, parent INTEGER, progress TEXT,
+             UNIQUE (event, rule, rule_version)
+         ) STRICT;
+         INSERT INTO executions SELECT *, '{\"by\":\"rule\"}', NULL, NULL FROM executions_2;
+         DROP TABLE executions_2;
+         UPDATE meta SET value = '3' WHERE key = 'version';
+         COMMIT;",
+    )
+}

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 pub const FILE: &str = "journal.db";
 
 /// The version of the file; [`migrate`] brings earlier ones up to it.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// A connection that may write; creates the file.
 ///
@@ -31,6 +31,9 @@ pub fn open(data: &Path) -> anyhow::Result<Connection> {
     db.pragma_update(None, "synchronous", "full")?;
     if migrate::version(&db)?.as_deref() == Some("1") {
         migrate::from_1(&db)?;
+    }
+    if migrate::version(&db)?.as_deref() == Some("2") {
+        migrate::from_2(&db)?;
     }
     db.execute_batch(include_str!("schema.sql"))?;
     let known = "INSERT INTO meta VALUES ('version', ?1) ON CONFLICT DO NOTHING";

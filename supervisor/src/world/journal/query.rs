@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::core::cause::Cause;
 use crate::core::clock::Wall;
+use crate::core::ids;
 use crate::core::record::{Execution, Status};
 use crate::core::view::{EnforcementRow, EventRow, ExecutionRow};
 
@@ -36,7 +38,9 @@ pub fn execution_from_row(row: &Row<'_>) -> rusqlite::Result<Execution> {
     let parameters: String = row.get("parameters")?;
     Ok(Execution {
         seq: row.get::<_, i64>("seq")? as u64,
-        event: row.get::<_, i64>("event")? as u64,
+        event: row
+            .get::<_, Option<i64>>("event")?
+            .map(|event| event as u64),
         rule: row.get("rule")?,
         rule_version: row.get("rule_version")?,
         action: row.get("action")?,
@@ -44,7 +48,14 @@ pub fn execution_from_row(row: &Row<'_>) -> rusqlite::Result<Execution> {
         status: status(row)?,
         requested: Wall(row.get("requested")?),
         started: row.get::<_, Option<i64>>("started")?.map(Wall),
+        cause: cause(row)?,
+        progress: row.get("progress")?,
     })
+}
+
+fn cause(row: &Row<'_>) -> rusqlite::Result<Cause> {
+    let text: String = row.get("cause")?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 fn status(row: &Row<'_>) -> rusqlite::Result<Status> {
@@ -67,11 +78,13 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
 }
 
 fn execution_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
-    let event = row.get::<_, i64>("event")? as u64;
+    let event: Option<i64> = row.get("event")?;
     let received: Option<i64> = row.get("event_received")?;
     Ok(ExecutionRow {
         seq: row.get::<_, i64>("seq")? as u64,
-        event: received.map(|at| (event, Wall(at))),
+        event: event
+            .zip(received)
+            .map(|(event, at)| (event as u64, Wall(at))),
         trigger: row.get("event_trigger")?,
         rule: row.get("rule")?,
         action: row.get("action")?,
@@ -81,6 +94,7 @@ fn execution_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
         started: row.get::<_, Option<i64>>("started")?.map(Wall),
         ended: row.get::<_, Option<i64>>("ended")?.map(Wall),
         result: row.get("result")?,
+        cause: cause(row)?,
     })
 }
 
@@ -186,6 +200,20 @@ pub fn enforcements(db: &Connection, wanted: &Wanted) -> rusqlite::Result<Page<E
         rows,
         total: total as u64,
     })
+}
+
+/// Identifiers of the executions that come from this one, the first first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn children(db: &Connection, seq: u64) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        db.prepare_cached("SELECT seq, requested FROM executions WHERE parent = ?1 ORDER BY seq")?;
+    let rows = statement.query_map([seq as i64], |row| {
+        let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        Ok(ids::format(ids::Kind::Execution, Wall(at), seq as u64))
+    })?;
+    rows.collect()
 }
 
 /// One execution.

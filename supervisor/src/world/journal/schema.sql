@@ -1,4 +1,4 @@
--- The journal, version 2. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
+-- The journal, version 3. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
 
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
@@ -38,10 +38,10 @@ CREATE TABLE IF NOT EXISTS seen (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS seen_received ON seen (received);
 
--- The identity of an execution is (event, rule, rule version).
+-- The identity of an execution that a rule asked for is (event, rule, rule version).
 CREATE TABLE IF NOT EXISTS executions (
     seq          INTEGER PRIMARY KEY,
-    event        INTEGER NOT NULL,
+    event        INTEGER,
     rule         TEXT NOT NULL,
     rule_version TEXT NOT NULL,
     action       TEXT NOT NULL,
@@ -52,10 +52,17 @@ CREATE TABLE IF NOT EXISTS executions (
     started      INTEGER,
     ended        INTEGER,
     result       TEXT,
+    -- JSON: who asked, and what led to it.
+    cause        TEXT NOT NULL,
+    -- The execution that it comes from: that of its chain, or the one that is tried again.
+    parent       INTEGER,
+    -- JSON: how far a chain is.
+    progress     TEXT,
     UNIQUE (event, rule, rule_version)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS executions_open ON executions (status, seq)
-    WHERE status IN ('requested', 'running');
+    WHERE status IN ('requested', 'delayed', 'running');
+CREATE INDEX IF NOT EXISTS executions_parent ON executions (parent) WHERE parent IS NOT NULL;
 
 -- `secret`: the value is ciphertext.
 CREATE TABLE IF NOT EXISTS datastore (

@@ -33,7 +33,7 @@ fn event(seq: u64, key: Option<&str>, received: i64) -> Event {
 fn execution(seq: u64, status: Status) -> Execution {
     Execution {
         seq,
-        event: seq,
+        event: Some(seq),
         rule: "p.r".into(),
         rule_version: "1".into(),
         action: "p.a".into(),
@@ -41,6 +41,8 @@ fn execution(seq: u64, status: Status) -> Execution {
         status,
         requested: Wall(0),
         started: (status == Status::Running).then_some(Wall(0)),
+        cause: crate::core::cause::Cause::default(),
+        progress: None,
     }
 }
 
@@ -179,7 +181,13 @@ fn a_journal_of_version_1_is_brought_up_to_date_and_keeps_what_it_has() {
          INSERT INTO events VALUES (7, 'p.t', 'p.S', 5, NULL, NULL, '{}', '{}', 'x');
          CREATE TABLE datastore (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER)
              STRICT, WITHOUT ROWID;
-         INSERT INTO datastore VALUES ('p.S:k', 'v', NULL);",
+         INSERT INTO datastore VALUES ('p.S:k', 'v', NULL);
+         CREATE TABLE executions (seq INTEGER PRIMARY KEY, event INTEGER NOT NULL,
+             rule TEXT NOT NULL, rule_version TEXT NOT NULL, action TEXT NOT NULL,
+             parameters TEXT NOT NULL, status TEXT NOT NULL, boot TEXT, requested INTEGER NOT NULL,
+             started INTEGER, ended INTEGER, result TEXT, UNIQUE (event, rule, rule_version)) STRICT;
+         INSERT INTO executions VALUES (3, 7, 'p.r', '1', 'p.a', '{}', 'succeeded', NULL, 5, 5, 6,
+             'null');",
     )
     .expect("the tables of version 1");
     drop(old);
@@ -192,5 +200,10 @@ fn a_journal_of_version_1_is_brought_up_to_date_and_keeps_what_it_has() {
             .expect("it is read")
             .expect("it is there");
         assert_eq!((row.trigger.as_str(), row.trigger_ref), ("p.t", None));
+        let row = query::execution(&db, 3)
+            .expect("it is read")
+            .expect("it is there");
+        assert_eq!((row.rule.as_str(), row.status), ("p.r", Status::Succeeded));
+        assert_eq!(row.event.map(|(seq, _)| seq), Some(7));
     }
 }

@@ -156,7 +156,8 @@ fn is_full(error: &rusqlite::Error) -> bool {
 
 fn owed(db: &Connection, after: u64, most: usize) -> rusqlite::Result<Vec<Execution>> {
     let mut statement = db.prepare_cached(
-        "SELECT * FROM executions WHERE status = 'requested' AND seq > ?1 ORDER BY seq LIMIT ?2",
+        "SELECT * FROM executions WHERE status IN ('requested', 'delayed') AND seq > ?1
+         ORDER BY seq LIMIT ?2",
     )?;
     let rows = statement.query_map(params![after as i64, most as i64], execution_from_row)?;
     rows.collect()
@@ -182,7 +183,10 @@ fn write(
         }
     }
     for execution in &batch.executions {
-        if !duplicates.iter().any(|one| one.event == execution.event) {
+        if !duplicates
+            .iter()
+            .any(|one| Some(one.event) == execution.event)
+        {
             insert_execution(db, execution, boot)?;
         }
     }
@@ -269,11 +273,11 @@ fn insert_execution(
     let parameters = serde_json::to_string(&execution.parameters).unwrap_or_default();
     db.prepare_cached(
         "INSERT INTO executions VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, ?11, ?12, ?13)",
     )?
     .execute(params![
         execution.seq as i64,
-        execution.event as i64,
+        execution.event.map(|event| event as i64),
         execution.rule,
         execution.rule_version,
         execution.action,
@@ -282,6 +286,9 @@ fn insert_execution(
         execution.started.map(|_| boot),
         execution.requested.0,
         execution.started.map(|at| at.0),
+        serde_json::to_string(&execution.cause).unwrap_or_default(),
+        execution.cause.parent_seq().map(|parent| parent as i64),
+        execution.progress,
     ])?;
     Ok(())
 }
@@ -293,10 +300,22 @@ fn change_execution(
     boot: &str,
 ) -> rusqlite::Result<()> {
     match change {
+        ExecutionChange::Delayed { seq } => {
+            db.prepare_cached(
+                "UPDATE executions SET status = 'delayed' WHERE seq = ?1 AND status = 'requested'",
+            )?
+            .execute([*seq as i64])?;
+        }
+        ExecutionChange::Progress { seq, progress } => {
+            db.prepare_cached(
+                "UPDATE executions SET progress = ?2 WHERE seq = ?1 AND status = 'running'",
+            )?
+            .execute(params![*seq as i64, progress])?;
+        }
         ExecutionChange::Claimed { seq, at } => {
             db.prepare_cached(
                 "UPDATE executions SET status = 'running', started = ?2, boot = ?3
-                 WHERE seq = ?1 AND status = 'requested'",
+                 WHERE seq = ?1 AND status IN ('requested', 'delayed')",
             )?
             .execute(params![*seq as i64, at.0, boot])?;
         }
@@ -310,7 +329,8 @@ fn change_execution(
         ExecutionChange::Ended { seq, outcome } => {
             db.prepare_cached(
                 "UPDATE executions SET status = ?2, started = coalesce(?3, started), ended = ?4,
-                 result = ?5 WHERE seq = ?1 AND status = 'running'",
+                 result = ?5, progress = NULL
+                 WHERE seq = ?1 AND status IN ('requested', 'delayed', 'running')",
             )?
             .execute(params![
                 *seq as i64,

@@ -1,6 +1,8 @@
 //! Runners: from an action and its parameters to a command, and from its end to a result in
 //! StackStorm's shape. One file each; nothing here touches the outside.
 
+mod announcement;
+pub mod http;
 mod noop;
 mod python;
 mod script;
@@ -24,6 +26,8 @@ use sensor_wrapper::action::Exit;
 pub struct Place {
     /// The interpreter for Python actions.
     pub python: PathBuf,
+    /// Our own program.
+    pub petrel: PathBuf,
     /// The unpacked SDK.
     pub sdk: PathBuf,
     /// The control socket.
@@ -82,7 +86,10 @@ pub fn plan(order: &RunOrder, place: &Place, now: Wall) -> Result<Planned, Strin
         Runner::PythonScript => python::plan(order, place).map(Planned::Command),
         Runner::LocalShellCmd => shell::plan(order, place).map(Planned::Command),
         Runner::LocalShellScript => script::plan(order, place).map(Planned::Command),
+        Runner::HttpRequest => Ok(Planned::Command(http::plan(order, place))),
+        Runner::Announcement => announcement::outcome(order, now).map(Planned::Done),
         Runner::Noop => Ok(Planned::Done(noop::outcome(now))),
+        Runner::ActionChain => Err("a chain is no program".to_owned()),
     }
 }
 
@@ -100,10 +107,25 @@ pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
             ..crate::core::executions::failed(why, ended)
         };
     }
+    if runner == Runner::HttpRequest {
+        let (status, result) = http::result(ending);
+        let status = if exit.stopped {
+            Status::Abandoned
+        } else {
+            status
+        };
+        let started = Some(started);
+        return Outcome {
+            status,
+            result,
+            started,
+            ended,
+        };
+    }
     let (ok, result) = match runner {
         Runner::PythonScript => python::result(ending),
         Runner::LocalShellCmd | Runner::LocalShellScript => shell::result(ending),
-        Runner::Noop => (true, Value::Null),
+        _ => (true, Value::Null),
     };
     let status = match ok {
         _ if exit.stopped => Status::Abandoned,

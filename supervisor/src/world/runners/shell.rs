@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 use super::{Ending, Place, Plan, add_given, environment};
 use crate::core::effect::RunOrder;
 
+/// A command line with a secret in it is no argument, which every user of the host could read.
+const FROM_INPUT: &str = r#"IFS= read -r -d '' line; eval "$line""#;
+
 /// The command.
 pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     let parameters = &order.parameters;
@@ -19,14 +22,19 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     let command = command.ok_or("the parameter \"cmd\" is missing")?;
     let mut env = environment(order, place);
     add_given(&mut env, parameters)?;
-    let words = ["/bin/bash", "-c", command].map(Into::into);
+    let hidden = order.secrets.iter().any(|name| name == "cmd");
+    let (line, stdin) = match hidden {
+        true => (FROM_INPUT, Some(format!("{command}\0"))),
+        false => (command, None),
+    };
+    let words = ["/bin/bash", "-c", line].map(Into::into);
     let (program, args) = with_sudo(parameters, words.into());
     Ok(Plan {
         program,
         args,
         cwd: text("cwd").map(Into::into),
         env: env.into_iter().collect(),
-        stdin: None,
+        stdin,
     })
 }
 
