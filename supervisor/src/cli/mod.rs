@@ -59,8 +59,6 @@ enum Command {
     Action(lists::Listed),
     /// Take the packs as they are now: rules, actions, trigger types, configurations.
     Reload(reload::Reload),
-    /// Run an action now, and print what came of it.
-    RunAction(run_action::RunAction),
     /// Packs: install, make, configure, remove.
     #[command(subcommand)]
     Pack(pack::Command),
@@ -70,6 +68,8 @@ enum Command {
     Components(names::Components),
     #[command(hide = true)]
     Bootstrap(pack::create::Bootstrap),
+    /// Run an action now, and print what came of it.
+    RunAction(run_action::RunAction),
     /// Executions of actions.
     #[command(subcommand)]
     Execution(execution::Command),
@@ -171,13 +171,13 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Reload(reload) => reload.run(),
-        Command::RunAction(run) => run.run(),
-        Command::Runner(command) => command.run(),
-        Command::Execution(command) => command.run(),
         Command::Pack(command) => command.run(),
         Command::Link(link) => link.run(),
         Command::Components(components) => components.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::RunAction(run) => run.run(),
+        Command::Runner(command) => command.run(),
+        Command::Execution(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Event(list) => list.run(&lists::EVENTS),
     }

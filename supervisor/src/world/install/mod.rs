@@ -30,6 +30,8 @@ use tree::Tree;
 /// StackStorm's folder of packs.
 const STACKSTORM: &str = "/opt/stackstorm/packs";
 
+const NO_PACK: &str = "it has no pack.yaml, so it is no pack: nothing was installed";
+
 /// How to install.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -133,6 +135,7 @@ fn fetch(source: &Source, staging: &Staging, to: &Path, wrapper: &Wrapper) -> an
         Source::Archive(file) => archive::unpack(file, tree),
         Source::Folder(folder) => {
             let folder = fs::canonicalize(folder)?;
+            ensure!(folder.join("pack.yaml").is_file(), NO_PACK);
             let own = fs::canonicalize(to)?;
             ensure!(
                 !own.starts_with(&folder),
@@ -168,7 +171,7 @@ fn root_of(unpacked: &Path) -> anyhow::Result<PathBuf> {
     }
     match &inside[..] {
         [only] if is_pack(only) => Ok(only.clone()),
-        _ => bail!("it has no pack.yaml, so it is no pack: nothing was installed"),
+        _ => bail!(NO_PACK),
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 
 /// Most bytes of a pack. The largest public one has 60 MB.
-pub const MOST_BYTES: u64 = 512 << 20;
+pub const MOST_BYTES: u64 = 256 << 20;
 /// Most files, folders and links of a pack.
 pub const MOST_ENTRIES: usize = 50_000;
 /// Most folders within each other.
