@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::shell::with_sudo;
+use super::shell::{sudo_input, with_sudo};
 use super::{Place, Plan, add_given, environment};
 use crate::catalog::runners;
 use crate::core::effect::RunOrder;
@@ -39,7 +39,7 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
             .and_then(Value::as_str)
             .map(Into::into),
         env: env.into_iter().collect(),
-        stdin: None,
+        stdin: sudo_input(parameters),
     })
 }
 

@@ -26,7 +26,7 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
         args,
         cwd: text("cwd").map(Into::into),
         env: env.into_iter().collect(),
-        stdin: None,
+        stdin: sudo_input(parameters),
     })
 }
 
@@ -36,13 +36,26 @@ pub fn with_sudo(
     words: Vec<OsString>,
 ) -> (PathBuf, Vec<OsString>) {
     let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
-    let before: &[&str] = match sudo {
-        true => &["sudo", "-E", "-n", "--"],
-        false => &[],
+    let before: &[&str] = match (sudo, sudo_password(parameters)) {
+        (true, Some(_)) => &["sudo", "-S", "-p", "", "-E", "--"],
+        (true, None) => &["sudo", "-E", "-n", "--"],
+        (false, _) => &[],
     };
     let mut all = before.iter().map(Into::into).chain(words);
     let program = all.next().unwrap_or_default();
     (program.into(), all.collect())
+}
+
+fn sudo_password(parameters: &Map<String, Value>) -> Option<&str> {
+    let given = parameters.get("sudo_password").and_then(Value::as_str);
+    given.filter(|password| !password.is_empty())
+}
+
+/// What `sudo -S` reads: the password as one line, so that it is in no argument and no environment.
+pub fn sudo_input(parameters: &Map<String, Value>) -> Option<String> {
+    let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
+    let password = sudo_password(parameters).filter(|_| sudo);
+    password.map(|password| format!("{password}\n"))
 }
 
 /// Whether it succeeded, and its result.
@@ -73,6 +86,18 @@ fn output(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_for_sudo_is_input_and_no_argument() {
+        let given = json!({"sudo": true, "sudo_password": "hunter2"});
+        let given = given.as_object().unwrap();
+        let (program, args) = with_sudo(given, vec!["true".into()]);
+        assert_eq!(program, PathBuf::from("sudo"));
+        assert_eq!(args, ["-S", "-p", "", "-E", "--", "true"]);
+        assert_eq!(sudo_input(given).as_deref(), Some("hunter2\n"));
+        let unused = json!({"sudo": false, "sudo_password": "hunter2"});
+        assert_eq!(sudo_input(unused.as_object().unwrap()), None);
+    }
 
     #[test]
     fn output_that_is_json_becomes_its_value() {
