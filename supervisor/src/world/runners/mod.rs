@@ -188,7 +188,7 @@ fn environment(order: &RunOrder, place: &Place) -> BTreeMap<String, String> {
     .into()
 }
 
-/// The `env` parameter, added to the environment as text.
+/// The `env` parameter, added to the environment as text; what every action finds there stays.
 ///
 /// # Errors
 /// When it is not an object of texts.
@@ -203,7 +203,7 @@ fn add_given(
     };
     for (name, value) in given {
         let text = crate::core::datastore::stored_text(value);
-        environment.insert(name.clone(), text);
+        environment.entry(name.clone()).or_insert(text);
     }
     Ok(())
 }

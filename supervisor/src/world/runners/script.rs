@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::shell::with_sudo;
+use super::shell::{AFTER_SUDO, sudo_input, with_sudo};
 use super::{Place, Plan, add_given, environment};
 use crate::catalog::runners;
 use crate::core::effect::RunOrder;
@@ -25,7 +25,10 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     add_given(&mut env, parameters)?;
     let operator = parameters.get("kwarg_op").and_then(Value::as_str);
     let arguments = arguments(order, operator.unwrap_or("--"))?;
-    let shell = ["/bin/bash", "-c", START].map(Into::into).into_iter();
+    let stdin = sudo_input(parameters);
+    let first = if stdin.is_some() { AFTER_SUDO } else { "" };
+    let start = format!("{first}{START}");
+    let shell = ["/bin/bash", "-c", &start].map(Into::into).into_iter();
     let script = std::iter::once(script.as_os_str().to_owned());
     let words = shell
         .chain(script)
@@ -39,7 +42,7 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
             .and_then(Value::as_str)
             .map(Into::into),
         env: env.into_iter().collect(),
-        stdin: None,
+        stdin,
     })
 }
 

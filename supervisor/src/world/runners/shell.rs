@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 use super::{Ending, Place, Plan, add_given, environment};
 use crate::core::effect::RunOrder;
 
+/// What a program behind `sudo -S` does first: a password that sudo had no use for is not its input.
+pub const AFTER_SUDO: &str = "IFS= read -r -d '' _; ";
+
 /// A command line with a secret in it is no argument, which every user of the host could read.
 const FROM_INPUT: &str = r#"IFS= read -r -d '' line; eval "$line""#;
 
@@ -23,12 +26,17 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     let mut env = environment(order, place);
     add_given(&mut env, parameters)?;
     let hidden = order.secrets.iter().any(|name| name == "cmd");
-    let (line, stdin) = match hidden {
-        true => (FROM_INPUT, Some(format!("{command}\0"))),
-        false => (command, None),
-    };
-    let words = ["/bin/bash", "-c", line].map(Into::into);
+    let password = sudo_input(parameters);
+    let first = if password.is_some() { AFTER_SUDO } else { "" };
+    let line = if hidden { FROM_INPUT } else { command };
+    let line = format!("{first}{line}");
+    let words = ["/bin/bash", "-c", &line].map(Into::into);
     let (program, args) = with_sudo(parameters, words.into());
+    let hidden = hidden.then(|| format!("{command}\0"));
+    let stdin = match (password, hidden) {
+        (None, None) => None,
+        (password, hidden) => Some(password.unwrap_or_default() + &hidden.unwrap_or_default()),
+    };
     Ok(Plan {
         program,
         args,
@@ -44,13 +52,27 @@ pub fn with_sudo(
     words: Vec<OsString>,
 ) -> (PathBuf, Vec<OsString>) {
     let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
-    let before: &[&str] = match sudo {
-        true => &["sudo", "-E", "-n", "--"],
-        false => &[],
+    let before: &[&str] = match (sudo, sudo_password(parameters)) {
+        (true, Some(_)) => &["sudo", "-S", "-p", "", "-E", "--"],
+        (true, None) => &["sudo", "-E", "-n", "--"],
+        (false, _) => &[],
     };
     let mut all = before.iter().map(Into::into).chain(words);
     let program = all.next().unwrap_or_default();
     (program.into(), all.collect())
+}
+
+fn sudo_password(parameters: &Map<String, Value>) -> Option<&str> {
+    let given = parameters.get("sudo_password").and_then(Value::as_str);
+    given.filter(|password| !password.is_empty())
+}
+
+/// What `sudo -S` reads: the password as one line, so that it is in no argument and no environment;
+/// behind it the end of what [`AFTER_SUDO`] skips.
+pub fn sudo_input(parameters: &Map<String, Value>) -> Option<String> {
+    let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
+    let password = sudo_password(parameters).filter(|_| sudo);
+    password.map(|password| format!("{password}\n\0"))
 }
 
 /// Whether it succeeded, and its result.
@@ -81,6 +103,18 @@ fn output(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_for_sudo_is_input_and_no_argument() {
+        let given = json!({"sudo": true, "sudo_password": "hunter2"});
+        let given = given.as_object().unwrap();
+        let (program, args) = with_sudo(given, vec!["true".into()]);
+        assert_eq!(program, PathBuf::from("sudo"));
+        assert_eq!(args, ["-S", "-p", "", "-E", "--", "true"]);
+        assert_eq!(sudo_input(given).as_deref(), Some("hunter2\n\0"));
+        let unused = json!({"sudo": false, "sudo_password": "hunter2"});
+        assert_eq!(sudo_input(unused.as_object().unwrap()), None);
+    }
 
     #[test]
     fn output_that_is_json_becomes_its_value() {
