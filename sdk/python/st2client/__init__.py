@@ -1,0 +1,1 @@
+"""StackStorm's client library, as far as the local API goes."""

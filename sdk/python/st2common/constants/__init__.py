@@ -1,0 +1,1 @@
+"""Words that packs compare with."""

@@ -1,0 +1,1 @@
+"""StackStorm's helpers that packs import."""

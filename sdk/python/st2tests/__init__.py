@@ -1,0 +1,1 @@
+"""StackStorm's base classes for the tests of packs."""
