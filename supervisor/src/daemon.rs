@@ -26,6 +26,7 @@ use crate::rules::cipher::Cipher;
 use crate::rules::{Host, RuleSet};
 use crate::world::alarm::Alarm;
 use crate::world::api::{self, Asked, Question};
+use crate::world::environments::Environments;
 use crate::world::journal::{self, writer};
 use crate::world::lock::Lock;
 use crate::world::paths::{self, Paths};
@@ -154,9 +155,11 @@ async fn supervise(paths: &Paths) -> anyhow::Result<()> {
 
 /// The interpreter, the unpacked SDK and the folders that runners need.
 fn place(paths: &Paths, settings: &Settings) -> anyhow::Result<Place> {
+    let python = python::interpreter(settings.python.as_deref());
     Ok(Place {
+        environments: Environments::new(&paths.data, &python),
         petrel: std::env::current_exe().context("our own program has no name")?,
-        python: python::interpreter(settings.python.as_deref()),
+        python,
         sdk: sensor_wrapper::sdk::unpack(&paths.data).context("failed to unpack the SDK")?,
         socket: paths::socket_path(&paths.data)?,
         memory: paths::memory_dir(&paths.data)?,

@@ -5,6 +5,7 @@ pub mod action;
 pub mod alarm;
 pub mod api;
 pub mod clock;
+pub mod environments;
 pub mod install;
 pub mod intake;
 pub mod journal;
@@ -215,8 +216,9 @@ impl World {
         let catalog = Arc::clone(&self.catalog.borrow());
         let spec = catalog.sensors.values().nth(sensor.0).cloned();
         let spec = spec.ok_or_else(|| anyhow::anyhow!("it is not in the catalog"))?;
+        let args = self.sensor_args(&catalog, &spec)?;
         let child = self.wrapper.spawn(spawn::Order {
-            args: self.sensor_args(&spec),
+            args,
             env: self.sensor_env(&spec, generation, config)?,
             stdin: Stdio::piped(),
             stdout: Stdio::piped(),
@@ -237,7 +239,12 @@ impl World {
     }
 
     /// StackStorm's arguments in StackStorm's order, then ours.
-    fn sensor_args(&self, spec: &Sensor) -> Vec<OsString> {
+    fn sensor_args(&self, catalog: &Catalog, spec: &Sensor) -> anyhow::Result<Vec<OsString>> {
+        let python = match catalog.packs.get(&spec.pack) {
+            Some(pack) => self.place.environments.interpreter(&pack.name, &pack.dir),
+            None => Ok(self.place.python.clone()),
+        };
+        let python = python.map_err(anyhow::Error::msg)?;
         let parent: Vec<String> = std::env::args().skip(1).collect();
         let own_pid = i32::try_from(std::process::id()).ok();
         let args = sensor_wrapper::args::SensorArgs {
@@ -248,11 +255,11 @@ impl World {
             parent_args: serde_json::to_string(&parent).ok(),
             poll_interval: spec.poll_interval.map(f64::from),
             supervisor_pid: own_pid,
-            python: Some(self.place.python.clone()),
+            python: Some(python),
             sdk: Some(self.place.sdk.clone()),
             ..Default::default()
         };
-        args.to_argv()
+        Ok(args.to_argv())
     }
 
     fn sensor_env(

@@ -1,5 +1,6 @@
 //! Which interpreter, and what it says of the packs' files without running them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,24 @@ fn is_script(program: &Path) -> bool {
     File::open(program)
         .and_then(|mut file| file.read_exact(&mut start))
         .is_ok_and(|()| &start == b"#!")
+}
+
+/// The offered modules that the files of each of these packs import and do not bring along.
+///
+/// # Errors
+/// When the interpreter cannot be run.
+pub fn imports(
+    python: &Path,
+    sdk: &Path,
+    packs: &[PathBuf],
+    offered: &[&str],
+) -> anyhow::Result<BTreeMap<PathBuf, Vec<String>>> {
+    let script = sdk.join("petrel_sdk/imports.py");
+    let input = json!({"packs": packs, "offered": offered}).to_string() + "\n";
+    let (ok, text) = run_python(python, &["-I", &script.to_string_lossy()], &input)
+        .with_context(|| format!("failed to run {}", python.display()))?;
+    anyhow::ensure!(ok, "{} could not read the packs' files", python.display());
+    Ok(serde_json::from_str(text.trim())?)
 }
 
 /// What `check.py` says of a file.

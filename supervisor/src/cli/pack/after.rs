@@ -1,15 +1,23 @@
 //! What follows when the files of a pack have changed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
+use super::setup;
 use crate::cli::client::Unreachable;
-use crate::cli::reload;
+use crate::cli::{Folders, reload};
 
-/// The environment in which a pack's Python runs.
-pub(super) fn environment(name: &str, dir: &Path) {
-    if dir.join("requirements.txt").is_file() {
-        eprintln!("note: it has a requirements.txt; its environment: petrel pack setup {name}");
+/// Makes the environment in which a pack's Python runs; false where that failed.
+pub(super) fn environment(name: &str, folders: Folders) -> bool {
+    let made = setup::one(folders, name).unwrap_or_else(|error| {
+        eprintln!("error: {name}: {error:#}");
+        ExitCode::FAILURE
+    });
+    let failed = made != ExitCode::SUCCESS;
+    if failed {
+        eprintln!("note: its files are installed; try again with: petrel pack setup {name}");
     }
+    !failed
 }
 
 /// Tells a running supervisor. That none runs is no failure: the next one reads the files.

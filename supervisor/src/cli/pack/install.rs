@@ -60,6 +60,11 @@ impl Install {
                 Ok(installed) => {
                     done += 1;
                     report(&installed)?;
+                    let folders = Folders {
+                        packs: vec![options.packs.clone()],
+                        ..self.folders.clone()
+                    };
+                    failed |= !after::environment(&installed.pack.name, folders);
                     if depth < DEPTH && !self.skip_dependencies {
                         let more = installed.dependencies.into_iter();
                         wanted.extend(more.map(|source| (source, depth + 1)));
@@ -108,6 +113,5 @@ fn report(installed: &Installed) -> anyhow::Result<()> {
     if installed.faults.iter().any(|fault| fault.is_error()) {
         eprintln!("note: what is faulty in it is left out, the rest works");
     }
-    after::environment(name, &pack.dir);
     Ok(())
 }

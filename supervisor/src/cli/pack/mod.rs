@@ -7,6 +7,7 @@ mod config;
 pub mod create;
 mod install;
 mod remove;
+mod setup;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,8 @@ pub enum Command {
     Create(create::Create),
     /// Install one from a git URL, OWNER/REPOSITORY, a folder, an archive or the index.
     Install(install::Install),
+    /// Make the Python environments of packs, all or these.
+    Setup(setup::Setup),
     /// Remove one; its configuration stays.
     Remove(remove::Remove),
     /// Write its configuration: by answering questions, or with KEY=VALUE.
@@ -40,6 +43,7 @@ impl Command {
             Self::Get(get) => get.of_list(&PACKS),
             Self::Create(create) => create.run(),
             Self::Install(install) => install.run(),
+            Self::Setup(setup) => setup.run(),
             Self::Remove(remove) => remove.run(),
             Self::Config(config) => config.run(),
         }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::environments::Environments;
 use sensor_wrapper::args::ActionArgs;
 use serde_json::{Map, Value, json};
 
@@ -24,7 +25,9 @@ use sensor_wrapper::action::Exit;
 /// What runners need to know of the place they run in.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The interpreter for Python actions.
+    /// Environments of packs, with interpreters of their own.
+    pub environments: Environments,
+    /// The interpreter of packs that have none of their own.
     pub python: PathBuf,
     /// Our own program.
     pub petrel: PathBuf,
@@ -165,9 +168,13 @@ fn environment(order: &RunOrder, place: &Place) -> BTreeMap<String, String> {
     let marker = super::procfs::marker(&place.data, super::procfs::Marked::Action, &id);
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let folder = super::action::folder(&place.data, order.execution.seq);
+    let packs: Vec<String> = place.packs.iter().map(|dir| text(dir)).collect();
     [
         (super::procfs::MARKER, marker),
         ("PETREL_EXECUTION_ID", id.clone()),
+        // So that petrel itself works within an action.
+        ("PETREL_DATA", text(&place.data)),
+        ("PETREL_PACKS", packs.join(":")),
         ("PETREL_SOCKET", text(&place.socket)),
         (
             "PETREL_RESULT_FILE",

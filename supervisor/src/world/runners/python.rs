@@ -4,6 +4,7 @@
 //! result}`; parameters and configuration go through standard input, never the arguments.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -23,7 +24,19 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     let mut env = environment(order, place);
     env.insert("PYTHONUNBUFFERED".into(), "1".into());
     add_given(&mut env, &order.parameters)?;
-    env.insert("PYTHONPATH".into(), python_path(order, place));
+    let pack = pack_dir(order, place);
+    let python = match &pack {
+        Some(pack) => place.environments.interpreter(&action.pack, pack)?,
+        None => place.python.clone(),
+    };
+    env.insert("PYTHONPATH".into(), python_path(pack.as_deref(), place));
+    if python != place.python
+        && let Some(programs) = python.parent()
+    {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let first = format!("{}:{path}", programs.display());
+        env.entry("PATH".into()).or_insert(first);
+    }
     let level = order.parameters.get("log_level").and_then(Value::as_str);
     let mut args: Vec<OsString> = vec![
         "-u".into(),
@@ -36,7 +49,7 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     args.push("--user=petrel".into());
     args.push(format!("--log-level={}", level.unwrap_or("DEBUG")).into());
     Ok(Plan {
-        program: place.python.clone(),
+        program: python,
         args,
         cwd: None,
         env: env.into_iter().collect(),
@@ -44,8 +57,8 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     })
 }
 
-/// The pack's `lib`, its `actions/lib`, the SDK, and what was there before.
-fn python_path(order: &RunOrder, place: &Place) -> String {
+/// The folder of the action's pack.
+fn pack_dir(order: &RunOrder, place: &Place) -> Option<PathBuf> {
     let pack = place
         .packs
         .iter()
@@ -57,8 +70,12 @@ fn python_path(order: &RunOrder, place: &Place) -> String {
         .as_deref()
         .and_then(|file| file.ancestors().find(|dir| dir.ends_with("actions")))
         .and_then(|actions| actions.parent().map(Into::into));
-    let dirs = own
-        .or(pack)
+    own.or(pack)
+}
+
+/// The pack's `lib`, its `actions/lib`, the SDK, and what was there before.
+fn python_path(pack: Option<&Path>, place: &Place) -> String {
+    let dirs = pack
         .map(|pack| [pack.join("lib"), pack.join("actions/lib")])
         .into_iter()
         .flatten()
