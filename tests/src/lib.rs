@@ -8,6 +8,7 @@
     reason = "tests make children and take times"
 )]
 
+pub mod article;
 mod petrel;
 mod place;
 pub mod process;

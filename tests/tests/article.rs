@@ -7,7 +7,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use petrel_tests::{MARGIN, PATIENCE, Petrel, Place, process, stdout, wait_until, wait_within};
+use petrel_tests::{
+    MARGIN, PATIENCE, Petrel, Place, article, process, stdout, wait_until, wait_within,
+};
 
 const FILES: usize = 100;
 const POLL: Duration = Duration::from_secs(2);
@@ -144,47 +146,12 @@ fn ps_shows_what_users_of_stackstorm_know() {
     assert_eq!(given.len(), 6, "{given:?}");
 }
 
-const SENSORS: &str = "\
-+------------------------+--------+-----------------------------------------------+---------+
-| ref                    | pack   | description                                   | enabled |
-+------------------------+--------+-----------------------------------------------+---------+
-| mypack.DirectorySensor | mypack | An example sensor to know how to implement it | True    |
-+------------------------+--------+-----------------------------------------------+---------+
-";
-const TRIGGERS: &str = "\
-+---------------------+--------+---------------------------------------------+
-| ref                 | pack   | description                                 |
-+---------------------+--------+---------------------------------------------+
-| mypack.changed_file | mypack | Trigger which indicates a change of trigger |
-+---------------------+--------+---------------------------------------------+
-";
-const ACTIONS: &str = "\
-+-----------------------+--------+----------------------------------------+
-| ref                   | pack   | description                            |
-+-----------------------+--------+----------------------------------------+
-| mypack.output_context | mypack | An example action to know how it works |
-+-----------------------+--------+----------------------------------------+
-";
-const RULES: &str = "\
-+--------------------+--------+--------------------------------+---------+
-| ref                | pack   | description                    | enabled |
-+--------------------+--------+--------------------------------+---------+
-| mypack.mypack_test | mypack | A test rule for testing mypack | True    |
-+--------------------+--------+--------------------------------+---------+
-";
-
 #[test]
 fn the_four_lists_look_as_in_the_article() {
     let place = place();
     let petrel = place.start();
     petrel.ready(SENSOR);
-    let lists = [
-        ("sensor", SENSORS),
-        ("trigger", TRIGGERS),
-        ("action", ACTIONS),
-        ("rule", RULES),
-    ];
-    for (noun, expected) in lists {
+    for (noun, expected) in article::LISTS {
         let output = place.petrel(&[noun, "list", "--pack=mypack"]);
         assert_eq!(stdout(&output), expected);
         assert!(output.stderr.is_empty(), "{output:?}");

@@ -318,6 +318,31 @@ fn what_a_pack_asks_for_is_installed_with_it_or_told() {
 }
 
 #[test]
+fn a_pack_whose_requirements_do_not_install_changes_nothing() {
+    let place = Place::new();
+    place.pack("thing");
+    let manifest = "name: thing\ndescription: A test\nversion: 2.0.0\nauthor: a\n";
+    place.write("new/pack.yaml", manifest);
+    place.write(
+        "new/requirements.txt",
+        "/nowhere/at_all-1.0-py3-none-any.whl\n",
+    );
+    let install = ["pack", "install", "--replace", "./new"];
+    refused(&place.petrel(&install), "nothing was changed");
+    assert_eq!(version(&place, "thing"), "1.0.0");
+    nothing_is_left(&place);
+    let without = [
+        "pack",
+        "install",
+        "--replace",
+        "--skip-environment",
+        "./new",
+    ];
+    succeeds(place.petrel(&without));
+    assert_eq!(version(&place, "thing"), "2.0.0");
+}
+
+#[test]
 fn a_new_pack_runs_at_once() {
     let place = Place::new();
     let said = succeeds(place.petrel(&["pack", "create", "fresh"]));

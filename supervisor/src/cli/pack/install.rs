@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -34,6 +35,9 @@ pub struct Install {
     /// Leave out the packs on which a pack depends
     #[arg(long)]
     skip_dependencies: bool,
+    /// Leave out the Python packages that it needs: `petrel pack setup` installs them later
+    #[arg(long)]
+    skip_environment: bool,
     #[command(flatten)]
     folders: Folders,
 }
@@ -49,6 +53,14 @@ impl Install {
             replace: self.replace,
             force: self.force,
         };
+        let folders = Folders {
+            packs: vec![options.packs.clone()],
+            ..self.folders.clone()
+        };
+        let prepare = |name: &str, dir: &Path| match self.skip_environment {
+            true => Ok(()),
+            false => after::environment(folders.clone(), name, dir),
+        };
         let mut wanted: VecDeque<_> = self.sources.into_iter().map(|one| (one, 0)).collect();
         let (mut tried, mut done, mut failed) = (BTreeSet::new(), 0, false);
         while let Some((text, depth)) = wanted.pop_front() {
@@ -56,15 +68,10 @@ impl Install {
                 continue;
             }
             eprintln!("installing {}", install::source::shown(&text));
-            match one(&text, &options, &wrapper) {
+            match one(&text, &options, &wrapper, &prepare) {
                 Ok(installed) => {
                     done += 1;
                     report(&installed)?;
-                    let folders = Folders {
-                        packs: vec![options.packs.clone()],
-                        ..self.folders.clone()
-                    };
-                    failed |= !after::environment(&installed.pack.name, folders);
                     if depth < DEPTH && !self.skip_dependencies {
                         let more = installed.dependencies.into_iter();
                         wanted.extend(more.map(|source| (source, depth + 1)));
@@ -84,9 +91,14 @@ impl Install {
     }
 }
 
-fn one(text: &str, options: &Options, wrapper: &Wrapper) -> anyhow::Result<Installed> {
+fn one(
+    text: &str,
+    options: &Options,
+    wrapper: &Wrapper,
+    prepare: &dyn Fn(&str, &Path) -> anyhow::Result<()>,
+) -> anyhow::Result<Installed> {
     let source = Source::parse(text)?;
-    install::install(&source, options, wrapper)
+    install::install(&source, options, wrapper, prepare)
 }
 
 /// Whether a pack on which another depends is there, whatever its version.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -58,13 +58,14 @@ impl Setup {
     }
 }
 
-/// Sets up one pack that was just installed.
+/// Makes what a pack needs that is not in its place yet.
 ///
 /// # Errors
 /// When the folders cannot be read.
-pub(super) fn one(folders: Folders, name: &str) -> anyhow::Result<ExitCode> {
+pub(super) fn staged(folders: Folders, name: &str, dir: &Path) -> anyhow::Result<ExitCode> {
     let paths = Paths::resolve(folders.into())?;
-    let (workshop, packs) = open(&paths, &[name.to_owned()], Options::default())?;
+    let (workshop, _) = open(&paths, &[], Options::default())?;
+    let packs = BTreeMap::from([(name.to_owned(), dir.to_owned())]);
     workshop.set_up(&packs, true)
 }
 

@@ -78,11 +78,17 @@ pub fn folder_of_packs(given: &[PathBuf]) -> anyhow::Result<PathBuf> {
     Ok(std::path::absolute(folder)?)
 }
 
-/// Fetches a pack, checks it and puts it into its place.
+/// Fetches a pack, checks it, has `prepare` do with its name and folder what must be done before it
+/// runs, and puts it into its place.
 ///
 /// # Errors
 /// What is wrong; then all is as it was.
-pub fn install(source: &Source, options: &Options, wrapper: &Wrapper) -> anyhow::Result<Installed> {
+pub fn install(
+    source: &Source,
+    options: &Options,
+    wrapper: &Wrapper,
+    prepare: &dyn Fn(&str, &Path) -> anyhow::Result<()>,
+) -> anyhow::Result<Installed> {
     let source = match source {
         Source::Index { name, version } => &index::find(&options.index, name, version.as_deref())?,
         found => found,
@@ -101,6 +107,7 @@ pub fn install(source: &Source, options: &Options, wrapper: &Wrapper) -> anyhow:
     if before.is_some() {
         keep_config(&options.packs.join(&name), &root)?;
     }
+    prepare(&name, &root)?;
     staging.place(&root, &name, before.is_some())?;
     found.pack.dir = options.packs.join(&name);
     let shown = |file: &str| file.replace(&root.display().to_string(), &format!("packs/{name}"));

@@ -1,0 +1,123 @@
+//! Public packs, unmodified, each with a rule and an action, from the folder
+//! `PETREL_PUBLIC_PACKS`: a clone of StackStorm's repository as `st2`.
+//!
+//! They are no part of this repository, so the tests say that they were skipped where it is not set.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+use petrel_tests::{PATIENCE, Place, wait_within};
+use serde_json::Value;
+
+/// The folder of a public pack.
+fn public(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("PETREL_PUBLIC_PACKS").map(PathBuf::from);
+    let found = folder
+        .map(|folder| folder.join(name))
+        .filter(|pack| pack.is_dir());
+    if found.is_none() {
+        eprintln!("SKIPPED: {name} is not in PETREL_PUBLIC_PACKS");
+    }
+    found
+}
+
+/// A place into which the pack was installed, its environment made.
+fn installed(name: &str) -> Option<Place> {
+    let pack = public(&format!("st2/contrib/{name}"))?;
+    let place = Place::new();
+    place.copy_pack("core");
+    let output = place.petrel(&["pack", "install", &pack.display().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let requirements = place.read(&format!("packs/{name}/requirements.txt"));
+    let needs_some = requirements
+        .lines()
+        .any(|line| !line.is_empty() && !line.starts_with('#'));
+    let output = place.petrel(&["pack", "setup", name]);
+    if needs_some && !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        eprintln!("SKIPPED: the environment of {name} cannot be made: {said}");
+        return None;
+    }
+    Some(place)
+}
+
+/// A rule of the test in a pack of its own.
+fn rule(place: &Place, trigger: &str, action: &str) {
+    place.pack("mine");
+    let text =
+        format!("name: mine\npack: mine\ndescription: A test\nenabled: true\n{trigger}{action}");
+    place.write("packs/mine/rules/mine.yaml", &text);
+}
+
+/// The first execution of an action, when it has ended.
+fn ended(place: &Place, action: &str) -> Value {
+    wait_within(PATIENCE * 2, action, || {
+        let all = place.executions();
+        let mine = |one: &&Value| one["action"]["ref"] == action && !one["end_timestamp"].is_null();
+        all.iter().find(mine).cloned()
+    })
+}
+
+#[test]
+fn file_watch_sensor_of_linux() {
+    let Some(place) = installed("linux") else {
+        return;
+    };
+    let watched = place.write("watched.log", "before\n");
+    let trigger = format!(
+        "trigger:\n  type: linux.file_watch.line\n  parameters:\n    file_path: {}\n",
+        watched.display()
+    );
+    let action = "action:\n  ref: core.local\n  parameters:\n    cmd: echo {{ trigger.line | shell_quote }}\n";
+    rule(&place, &trigger, action);
+    let mut petrel = place.start();
+    petrel.ready("linux.FileWatchSensor");
+    let mut file = OpenOptions::new().append(true).open(&watched).unwrap();
+    // The sensor looks for the end of the file in a thread of its own, and never says when.
+    let mut looks = 0;
+    let execution = wait_within(PATIENCE, "an execution", || {
+        if looks % 50 == 0 {
+            writeln!(file, "hello").unwrap();
+        }
+        looks += 1;
+        let all = place.executions();
+        all.iter().find(|one| one["status"] == "succeeded").cloned()
+    });
+    assert_eq!(execution["result"]["stdout"], "hello", "{execution}");
+    assert!(petrel.stop().success());
+}
+
+#[test]
+fn fibonacci_sensor_of_examples() {
+    let Some(place) = installed("examples") else {
+        return;
+    };
+    let action = "action:\n  ref: core.local\n  parameters:\n    \
+                  cmd: echo {{ trigger.count }} {{ trigger.fibonacci }}\n";
+    rule(&place, "trigger: {type: examples.fibonacci}\n", action);
+    let mut petrel = place.start();
+    petrel.ready("examples.FibonacciSensor");
+    let execution = ended(&place, "core.local");
+    assert_eq!(execution["status"], "succeeded", "{execution}");
+    assert_eq!(execution["result"]["stdout"], "2 1", "{execution}");
+    assert!(petrel.stop().success());
+}
+
+#[test]
+fn all_parts_of_hello_st2() {
+    let Some(place) = installed("hello_st2") else {
+        return;
+    };
+    assert!(fs::exists(place.path("packs/hello_st2/rules/rule1.yaml")).unwrap());
+    let mut petrel = place.start();
+    petrel.ready("hello_st2.HelloSensor");
+    let event = wait_within(PATIENCE, "an event", || place.events().into_iter().last());
+    assert_eq!(event["trigger"], "hello_st2.event1");
+    assert_eq!(event["payload"]["greeting"], "Yo, StackStorm!");
+    assert_eq!(event["payload"]["count"], 1);
+    let execution = ended(&place, "hello_st2.greet");
+    assert_eq!(execution["status"], "succeeded", "{execution}");
+    assert!(petrel.stop().success());
+}
