@@ -132,6 +132,22 @@ fn exec_pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
+/// Becomes another program, which has our terminal and our signals; returns only where it cannot.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn become_program(
+    program: &Path,
+    args: &[OsString],
+    env: &[(&str, OsString)],
+    cwd: &Path,
+) -> std::io::Error {
+    let env = env.iter().map(|(name, value)| (name, value));
+    Command::new(program)
+        .args(args)
+        .envs(env)
+        .current_dir(cwd)
+        .exec()
+}
+
 /// Runs the interpreter once for a short program of ours, and waits for it.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ pub mod create;
 mod install;
 mod remove;
 mod setup;
+mod test;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ pub enum Command {
     Install(install::Install),
     /// Make the Python environments of packs, all or these.
     Setup(setup::Setup),
+    /// Run a pack's own tests, in an environment made for them.
+    Test(test::Test),
     /// Remove one; its configuration stays.
     Remove(remove::Remove),
     /// Write its configuration: by answering questions, or with KEY=VALUE.
@@ -44,6 +47,7 @@ impl Command {
             Self::Create(create) => create.run(),
             Self::Install(install) => install.run(),
             Self::Setup(setup) => setup.run(),
+            Self::Test(test) => test.run(),
             Self::Remove(remove) => remove.run(),
             Self::Config(config) => config.run(),
         }

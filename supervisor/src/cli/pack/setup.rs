@@ -36,10 +36,10 @@ pub struct Setup {
 }
 
 /// Where packs lie and what they are set up with.
-struct Workshop {
-    environments: Environments,
+pub(super) struct Workshop {
+    pub environments: Environments,
     python: PathBuf,
-    sdk: PathBuf,
+    pub sdk: PathBuf,
     options: Options,
     wrapper: Wrapper,
 }
@@ -70,7 +70,10 @@ pub(super) fn staged(folders: Folders, name: &str, dir: &Path) -> anyhow::Result
 }
 
 /// The folders of the wanted packs, by name.
-fn open(
+///
+/// # Errors
+/// When they cannot be read, or there is no such pack.
+pub(super) fn open(
     paths: &Paths,
     wanted: &[String],
     options: Options,
@@ -141,7 +144,7 @@ impl Workshop {
     }
 
     /// Makes one and says so; false when that failed.
-    fn make(&self, what: &str, wanted: &Environment) -> bool {
+    pub(super) fn make(&self, what: &str, wanted: &Environment) -> bool {
         let terminal = std::io::stderr().is_terminal();
         if terminal && !wanted.is_complete() {
             let count = wanted.requirements.lines().count();

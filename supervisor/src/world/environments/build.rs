@@ -58,14 +58,8 @@ pub fn build(
     }
     let began = clock::now().mono;
     remove(&wanted.dir)?;
-    let list = match &wanted.file {
-        Some(file) => file.clone(),
-        None => {
-            let list = wanted.dir.with_extension("txt");
-            fs::write(&list, &wanted.requirements)?;
-            list
-        }
-    };
+    let list = wanted.dir.with_extension("txt");
+    fs::write(&list, &wanted.list)?;
     let work = Work {
         all,
         wanted,

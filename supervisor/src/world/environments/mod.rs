@@ -48,6 +48,15 @@ pub const BASE: [(&str, &[&str]); 22] = [
     ("urllib3", &["urllib3"]),
 ];
 
+/// What tests of packs are run with.
+const TEST_TOOLS: [&str; 2] = ["pytest", "mock"];
+
+/// A line that names a file of requirements.
+fn named(file: &Path) -> String {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    format!("-r {}", file.display())
+}
+
 /// The environments of one data folder and one interpreter.
 #[derive(Clone, Debug)]
 pub struct Environments {
@@ -60,10 +69,10 @@ pub struct Environments {
 pub struct Environment {
     /// Its folder.
     pub dir: PathBuf,
-    /// Text of its requirements.
+    /// The content of its requirements: what it is known by.
     pub requirements: String,
-    /// The file that they were read from; the base has none.
-    pub file: Option<PathBuf>,
+    /// What is installed, in the form of a file of requirements.
+    pub list: String,
 }
 
 impl Environment {
@@ -105,22 +114,34 @@ impl Environments {
         }
         let text = requirements::text(file)
             .with_context(|| format!("failed to read {}", file.display()))?;
-        let file = Some(file.to_owned());
-        Ok((!text.is_empty()).then(|| self.environment(text, file, "")))
+        Ok((!text.is_empty()).then(|| self.environment(text, named(file), "")))
     }
 
     /// The base.
     pub fn base(&self) -> Environment {
         let lines: Vec<&str> = BASE.iter().map(|(name, _)| *name).collect();
-        self.environment(lines.join("\n"), None, "base-")
+        let list = lines.join("\n");
+        self.environment(list.clone(), list, "base-")
     }
 
-    fn environment(
-        &self,
-        requirements: String,
-        file: Option<PathBuf>,
-        prefix: &str,
-    ) -> Environment {
+    /// That in which a pack is tested: what it asks for, to run and to be tested, and the tools.
+    ///
+    /// # Errors
+    /// When its requirements cannot be read.
+    pub fn of_tests(&self, pack: &Path) -> anyhow::Result<Environment> {
+        let (mut text, mut list) = (String::new(), String::new());
+        for name in ["requirements.txt", "requirements-tests.txt"] {
+            let file = pack.join(name);
+            if let Some(one) = self.of_file(&file)? {
+                text.push_str(&(one.requirements + "\n"));
+                list.push_str(&(one.list + "\n"));
+            }
+        }
+        let tools = TEST_TOOLS.join("\n");
+        Ok(self.environment(text + &tools, list + &tools, "tests-"))
+    }
+
+    fn environment(&self, requirements: String, list: String, prefix: &str) -> Environment {
         // `python3` of today and of after an upgrade are two.
         let python = fs::canonicalize(&self.python).unwrap_or_else(|_| self.python.clone());
         let mut hash = blake3::Hasher::new();
@@ -131,7 +152,7 @@ impl Environments {
         Environment {
             dir: self.folder.join(format!("{prefix}{name}")),
             requirements,
-            file,
+            list,
         }
     }
 
