@@ -2,9 +2,12 @@
 
 import datetime
 import os
+import sys
 import tempfile
 import unittest
 from unittest import mock
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from st2client.client import Client
 from st2common import log
