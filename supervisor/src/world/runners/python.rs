@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Ending, Place, Plan, add_given, environment};
 use crate::core::effect::RunOrder;
 
-/// Parameters of the runner, which `run()` does not get.
+/// Parameters of the runner, which `run()` does not get, whatever the action says of them.
 const RUNNER_PARAMETERS: [&str; 5] = ["timeout", "env", "log_level", "debug", "content_version"];
 
 /// The command.
@@ -89,11 +89,10 @@ fn python_path(pack: Option<&Path>, place: &Place) -> String {
 
 /// The one line that the host reads.
 fn message(order: &RunOrder) -> String {
-    let own = &order.action.parameters;
     let parameters: serde_json::Map<String, Value> = order
         .parameters
         .iter()
-        .filter(|(name, _)| own.contains_key(*name) || !RUNNER_PARAMETERS.contains(&name.as_str()))
+        .filter(|(name, _)| !RUNNER_PARAMETERS.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let message = json!({
