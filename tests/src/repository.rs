@@ -21,7 +21,7 @@ pub fn root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// Every file below `dir` whose name ends with `ending`, in order.
+/// Every file below `dir` whose name ends with `ending`, in order; not what Python leaves there.
 ///
 /// # Panics
 /// When a folder cannot be read.
@@ -31,6 +31,9 @@ pub fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     paths.sort();
     let mut found = Vec::new();
     for path in paths {
+        if path.ends_with("__pycache__") {
+            continue;
+        }
         if path.is_dir() {
             found.extend(files(&path, ending));
         } else if path.to_string_lossy().ends_with(ending) {
