@@ -8,22 +8,31 @@ import sys
 
 USAGE = (
     "usage: sensor_wrapper.py --pack PACK --file-path FILE_PATH --class-name CLASS_NAME\n"
-    "                         [--trigger-type-refs REFS] [--parent-args JSON_LIST] [--poll-interval SECONDS]"
+    "                         [--trigger-type-refs REFS] [--parent-args JSON_LIST] [--poll-interval SECONDS]\n"
+    "                         [--check]"
 )
 
 
 def main(argv):
-    """Parse the arguments, run the sensor, end the process with its code."""
+    """Parse the arguments, run the sensor or only load it, end the process with its code."""
+    check = "--check" in argv
     try:
-        args = parse(argv)
+        args = parse([arg for arg in argv if arg != "--check"])
     except ValueError as error:
         print("%s\nsensor_wrapper.py: error: %s" % (USAGE, error), file=sys.stderr)
         return 2
+    import faulthandler
+    import _signal
+
     from petrel_sdk import process, sensor_host
 
+    # Where it hangs: at the host's wish, and at a crash of the interpreter.
+    faulthandler.enable(2)
+    faulthandler.register(_signal.SIGUSR1, 2)
     # Before anything of the pack is imported: what it prints must not reach the conversation.
     read_fd, write_fd = process.take_pipes()
-    return process.end(sensor_host.SensorHost(args, read_fd, write_fd).run())
+    host = sensor_host.SensorHost(args, read_fd, write_fd)
+    return process.end(host.check() if check else host.run())
 
 
 def parse(argv):

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 
 /// What is kept of a line that is too long, in bytes.
@@ -56,6 +57,17 @@ pub struct LineBuffer {
     first_line: bool,
 }
 
+/// What a [`LineBuffer`] holds between two chunks, for another process that reads on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The bytes of a line whose end has not been seen; the first ones where it is too long.
+    pub held: Vec<u8>,
+    /// Of a line that is too long: how many bytes have passed, and the state of their hash.
+    pub passed: Option<(u64, Vec<u8>)>,
+    /// No line has ended yet.
+    pub first_line: bool,
+}
+
 #[derive(Debug)]
 struct Skipped {
     prefix: Vec<u8>,
@@ -80,6 +92,44 @@ impl LineBuffer {
             skipping: None,
             first_line: true,
         }
+    }
+
+    /// What is held, as it stands.
+    pub fn unfinished(&self) -> Unfinished {
+        let (held, passed) = match &self.skipping {
+            None => (self.held.clone(), None),
+            Some(one) => {
+                let hash = one.hash.serialize().to_vec();
+                (one.prefix.clone(), Some((one.bytes, hash)))
+            }
+        };
+        Unfinished {
+            held,
+            passed,
+            first_line: self.first_line,
+        }
+    }
+
+    /// A buffer that goes on where another one stood; none where that cannot have stood there.
+    pub fn resume(limit_bytes: usize, from: Unfinished) -> Option<Self> {
+        let mut buffer = Self::new(limit_bytes);
+        buffer.first_line = from.first_line;
+        match from.passed {
+            None => buffer.held = from.held,
+            Some((bytes, hash)) => {
+                let state = SerializedState::<Sha256>::try_from(&hash[..]).ok()?;
+                let hash = Sha256::deserialize(&state).ok()?;
+                let prefix = from.held;
+                let possible = prefix.len() <= PREFIX_BYTES;
+                buffer.skipping = possible.then_some(Skipped {
+                    prefix,
+                    bytes,
+                    hash,
+                });
+                buffer.skipping.as_ref()?;
+            }
+        }
+        Some(buffer)
     }
 
     /// Takes a chunk; the iterator gives the lines that end in it.
@@ -275,6 +325,23 @@ mod tests {
         ) {
             let split = lines_of(limit_bytes, cut(&bytes, &cuts));
             prop_assert_eq!(split, lines_of(limit_bytes, [&bytes[..]]));
+        }
+
+        #[test]
+        fn a_buffer_that_is_handed_over_loses_nothing(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200),
+            cuts in proptest::collection::vec(any::<usize>(), 0..20),
+            limit_bytes in 0_usize..40,
+        ) {
+            let mut buffer = LineBuffer::new(limit_bytes);
+            let mut lines = Vec::new();
+            for chunk in cut(&bytes, &cuts) {
+                lines.extend(buffer.push(chunk).map(Line::into_owned));
+                let there = buffer.unfinished();
+                buffer = LineBuffer::resume(limit_bytes, there).expect("its own state");
+            }
+            lines.extend(buffer.finish());
+            prop_assert_eq!(lines, lines_of(limit_bytes, [&bytes[..]]));
         }
     }
 }

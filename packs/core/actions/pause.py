@@ -5,9 +5,9 @@ from st2common.runners.base_action import Action
 
 
 class PauseAction(Action):
-    """Waits, and tells for how long."""
+    """Waits; the result says for how many seconds."""
 
     def run(self, max_pause, random=False):
-        seconds = dice.uniform(0, max_pause) if random else max_pause
+        seconds = dice.randint(1, max(1, int(max_pause))) if random else max_pause
         time.sleep(seconds)
-        return (True, "Waited %.3g seconds." % seconds)
+        return seconds

@@ -9,25 +9,11 @@ import sys
 
 from petrel_sdk import loading, process, protocol
 from petrel_sdk.action_service import ActionService
+from petrel_sdk.pack_config import PackConfigDict
 
 #: The exit code of StackStorm's runner for a status that is not a boolean.
 BAD_STATUS = 220
 _READ_BYTES = 65536
-
-
-class PackConfig(dict):
-    """The pack's configuration; a missing key says which one, and where to write it."""
-
-    def __init__(self, pack, values):
-        super().__init__(values)
-        self._pack = pack
-
-    def __missing__(self, key):
-        raise ValueError(
-            'Config for pack "%s" is missing key "%s".\n'
-            "Add it to configs/%s.yaml beside the packs folder, or give it a default in the pack's "
-            "config.schema.yaml." % (self._pack, key, self._pack)
-        )
 
 
 class Failed(Exception):
@@ -98,7 +84,7 @@ def _instance(args, order):
     execution_id = order.get("execution_id")
     user = args.user or (order.get("context") or {}).get("user")
     service = ActionService(args.pack, action_class.__name__, execution_id, user)
-    config = PackConfig(args.pack, order.get("config") or {})
+    config = order.get("config") or {}
     if args.log_level:
         from petrel_sdk import action_logs
 
@@ -109,7 +95,7 @@ def _instance(args, order):
 def _construct(action_class, config, service):
     if action_class.__init__ is object.__init__:
         action = action_class()
-        action.config, action.action_service = config, service
+        action.config, action.action_service = PackConfigDict(service.pack, config), service
         return action
     try:
         return action_class(config=config, action_service=service)
@@ -118,6 +104,8 @@ def _construct(action_class, config, service):
             raise
     action = action_class(config=config)
     action.action_service = service
+    if isinstance(getattr(action, "config", None), PackConfigDict):
+        action.config = PackConfigDict(service.pack, action.config)
     return action
 
 

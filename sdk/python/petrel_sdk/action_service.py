@@ -17,14 +17,26 @@ class ActionService:
     """The datastore as an action sees it; keys with `local=True` are the action's own."""
 
     def __init__(self, pack, class_name, execution_id=None, user=None):
+        self._action_wrapper = _Wrapper(pack, class_name, user)
         self._prefix = "%s.%s:" % (pack, class_name)
         self._execution_id = execution_id
         self._user = user
 
     @property
+    def pack(self):
+        """The pack of the action."""
+        return self._action_wrapper._pack
+
+    @property
     def datastore_service(self):
         """The object with the datastore's methods, which is this one."""
         return self
+
+    def get_api_client(self):
+        """A client of the API that acts for this execution."""
+        from st2client.client import Client
+
+        return Client()
 
     def get_user_info(self):
         """The user that the action runs for."""
@@ -78,11 +90,12 @@ class ActionService:
 
         return "/v1/keys/" + quote(self._full(name, local), safe="")
 
-    def _request(self, method, path, query, body=None):
+    def _request(self, method, path, query, body=None, more=None):
         from http.client import HTTPException
         from urllib.parse import urlencode
 
-        headers = {"Content-Type": "application/json", "X-Petrel-Execution": self._execution_id or ""}
+        headers = {"Content-Type": "application/json", "X-Petrel-Execution": self._execution_id or "", **(more or {})}
+        headers["X-Petrel-Key"] = _key()
         text = None if body is None else json.dumps(body)
         connection = _connect()
         try:
@@ -93,6 +106,15 @@ class ActionService:
             raise ConnectionError("the datastore did not answer %s %s: %s" % (method, path, error)) from error
         finally:
             connection.close()
+
+
+class _Wrapper:
+    """Whose action it is. Packs read these names, though they are StackStorm's own affair."""
+
+    def __init__(self, pack, class_name, user):
+        self._pack = pack
+        self._class_name = class_name
+        self._user = user
 
 
 class DatastoreError(Exception):
@@ -120,6 +142,15 @@ def _connect():
         text = "no datastore at PETREL_SOCKET=%s: %s; is `petrel run` running?" % (path, error)
         raise ConnectionError(text) from error
     return connection
+
+
+def _key():
+    """What the socket asks for where a sensor runs under `strict`; empty where it asks for nothing."""
+    try:
+        with open(os.path.join(os.environ["PETREL_DATA"], "socket.key")) as file:
+            return file.read().strip()
+    except (OSError, KeyError):
+        return ""
 
 
 def _parsed(status, data):

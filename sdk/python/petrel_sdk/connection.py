@@ -60,6 +60,8 @@ class Connection:
         self._forked = False
         self._inbox = threads.SimpleQueue()
         self.in_flight = 1
+        #: When the poll that goes on began (monotonic); None outside of one.
+        self.poll_began = None
         self.line_bytes = 1 << 20
         # From here on the conductor's own.
         self._open = {}
@@ -75,8 +77,8 @@ class Connection:
 
     def start(self):
         """Start the two threads."""
-        threads.start(self._read_loop, ())
-        threads.start(self._conduct, ())
+        threads.start(threads.without_signals, (self._read_loop,))
+        threads.start(threads.without_signals, (self._conduct,))
 
     def send(self, method, params, waited=False):
         """Send a request; its `Pending` once the line is written. Blocks at `in_flight`."""
@@ -167,7 +169,9 @@ class Connection:
 
     def _beat(self):
         self._next_beat = threads.monotonic() + self._beat_every_s
-        self._write(protocol.encode("heartbeat"))
+        began = self.poll_began
+        params = None if began is None else {"poll": round(threads.monotonic() - began, 3)}
+        self._write(protocol.encode("heartbeat", params))
 
     def _write(self, line):
         view = memoryview(line)

@@ -10,6 +10,13 @@ import os
 import sys
 import warnings
 
+#: What our own modules need behind them.
+_BEHIND = {
+    "st2common.runners.paramiko_ssh": "paramiko",
+    "st2common.util.jinja": "jinja2",
+    "st2common.util.monkey_patch": "eventlet",
+}
+
 
 def main():
     """Read the request, write the report."""
@@ -44,10 +51,11 @@ def imported(path):
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return names
+            names.add(node.module)
+            names |= {"%s.%s" % (node.module, alias.name) for alias in node.names}
+    return {name.split(".")[0] for name in names} | {_BEHIND[name] for name in names & _BEHIND.keys()}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from petrel_sdk.protocol import Disconnected, Fail
 from petrel_sdk.service import SensorService
 from petrel_sdk.stop import DEFAULT_DEADLINE_S, Stop
 
-CAPABILITIES = ["triggers", "poll", "heartbeat"]
+CAPABILITIES = ["triggers", "poll", "pause", "heartbeat"]
 _CALLBACKS = {
     "trigger.added": "add_trigger",
     "trigger.updated": "update_trigger",
@@ -58,6 +58,18 @@ class SensorHost:
             print("E! ended before hello was answered; `petrel run` starts sensors and answers them", file=sys.stderr)
         return self._finish(fail, code)
 
+    def check(self):
+        """Load the sensor's class and nothing more: 0, or the code of what is wrong, told on standard error."""
+        try:
+            loading.prepare_path(self._args.file_path, [os.path.join(self._folder, "lib")])
+            self._sensor_class()
+        except Fail as fail:
+            print("E! " + fail.message, file=sys.stderr)
+            if fail.hint:
+                print("E! hint: " + fail.hint, file=sys.stderr, flush=True)
+            return fail.exit_code
+        return 0
+
     # -- the parts of a life
 
     def _live(self):
@@ -70,6 +82,7 @@ class SensorHost:
             self._trigger_event("trigger.added", trigger)
         self._connection.notify("ready")
         self._callbacks.open()
+        _without_reloader()
         sensor.run()
 
     def _hello(self):
@@ -87,6 +100,8 @@ class SensorHost:
 
     def _load(self, hello):
         loading.prepare_path(self._args.file_path, [os.path.join(self._folder, "lib")])
+        # StackStorm gives it to actions alone, and there are sensors that count on it.
+        sys.path.append(os.path.join(self._folder, "actions", "lib"))
         sensor_class = self._sensor_class()
         keywords = {"sensor_service": self._service, "config": hello.get("config") or {}}
         interval = hello.get("poll_interval")
@@ -94,6 +109,8 @@ class SensorHost:
         if interval is not None and _is_polling(sensor_class):
             keywords["poll_interval"] = interval
         try:
+            if "logging" in sys.modules:
+                self._logs.adopt()
             return sensor_class(**keywords)
         except Exception as error:
             self._raise_bug('Failed to instantiate "%s" sensor class' % self._args.class_name, error)
@@ -126,8 +143,6 @@ class SensorHost:
             self._raise_bug(_NOT_LOADED % path, error, _import_hint(error, self._folder))
         except Exception as error:
             self._raise_bug(_NOT_LOADED % path, error)
-        if "logging" in sys.modules:
-            self._logs.adopt()
         return module
 
     def _missing_class(self, module, name):
@@ -191,6 +206,10 @@ class SensorHost:
             self._stop.request(params.get("deadline"))
         elif method == "poll":
             self._service.poll_now()
+        elif method == "pause":
+            self._service.pause()
+        elif method == "resume":
+            self._service.resume()
         elif method in _CALLBACKS:
             self._callbacks.put(self._trigger_event, method, params.get("trigger") or {})
         elif message.get("id") is not None:
@@ -222,6 +241,14 @@ class SensorHost:
     def _callback_failed(self, error):
         if not isinstance(error, Disconnected):
             loading.print_traceback(error)
+
+
+def _without_reloader():
+    """A server in werkzeug's debug mode would run the sensor a second time, in a child that nobody answers."""
+    if "werkzeug" in sys.modules:
+        from werkzeug import _reloader
+
+        _reloader.run_with_reloader = lambda main_func, *_, **__: main_func()
 
 
 def _is_polling(sensor_class):

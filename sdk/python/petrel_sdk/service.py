@@ -19,6 +19,8 @@ class SensorService:
         self._logs = logs
         self._prefix = "%s.%s:" % (pack, class_name)
         self._poll_now = threads.Switch()
+        self._gate = threads.Gate()
+        self._polls = False
         #: What the sensor last stored with `set_state` or with an event, None at the first start.
         self.state = None
 
@@ -32,6 +34,9 @@ class SensorService:
         refused is logged as a warning, as in StackStorm; with `wait=True` the refusal is raised
         (RequestError, TooLong), and the answer of the host is returned.
         """
+        if not self._polls:
+            # A sensor that polls rests between two polls, any other when it has something to say.
+            self._gate.go_through()
         params = {"payload": _checked_payload(payload), "trigger": _trigger_ref(trigger)}
         optional = (("id", id), ("time", time), ("trace_tag", trace_tag), ("state", state))
         params.update((name, value) for name, value in optional if value is not None)
@@ -124,9 +129,19 @@ class SensorService:
 
     # -- for the host and for PollingSensor
 
+    def begin_poll(self):
+        """A poll begins: the host is told how long it goes on."""
+        self._polls = True
+        self._connection.poll_began = threads.monotonic()
+
     def rest(self, seconds):
         """End a poll: wait until its events are on disk, then `seconds`, or until the host asks for a poll."""
+        self._connection.poll_began = None
         self._connection.drain()
+        self._rest(seconds)
+        self._gate.go_through()
+
+    def _rest(self, seconds):
         if _time.sleep is not threads.sleep:
             # The pack works with green threads: they run only while the patched sleep is called.
             return self._rest_green(seconds)
@@ -141,6 +156,15 @@ class SensorService:
     def poll_now(self):
         """Have the next poll begin at once."""
         self._poll_now.on()
+
+    def pause(self):
+        """Begin no poll and let no event out until `resume`."""
+        self._gate.close()
+
+    def resume(self):
+        """Go on; what polls does so at once."""
+        self._gate.open()
+        self.poll_now()
 
 
 def _scope(local, scope=SYSTEM_SCOPE):

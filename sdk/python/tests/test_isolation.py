@@ -24,6 +24,42 @@ time.monotonic = refuse
 """
 
 
+class Reloader(unittest.TestCase):
+    """A web server in debug mode starts its program a second time; a sensor's conversation has one end only."""
+
+    def test_a_server_in_debug_mode_runs_here(self):
+        source = """
+import werkzeug
+class S(Base, Sensor):
+    def run(self):
+        from werkzeug._reloader import run_with_reloader
+        run_with_reloader(lambda: self.sensor_service.status("served"), extra_files=[])
+"""
+        host = Host(source)
+        host.write_file("lib/werkzeug/__init__.py", "")
+        host.write_file("lib/werkzeug/_reloader.py", "def run_with_reloader(main, **_): raise SystemExit(3)\n")
+        with host:
+            host.start()
+            self.assertEqual("served", host.expect("status")["params"]["text"])
+
+
+class Importing(unittest.TestCase):
+    def test_what_lies_beside_the_actions_is_found_last(self):
+        source = """
+import shared, both
+class S(Base, Sensor):
+    def run(self):
+        self.sensor_service.status(shared.WHERE + both.WHERE)
+"""
+        host = Host(source)
+        host.write_file("actions/lib/shared.py", "WHERE = 'actions '")
+        host.write_file("actions/lib/both.py", "WHERE = 'actions'")
+        host.write_file("lib/both.py", "WHERE = 'lib'")
+        with host:
+            host.start()
+            self.assertEqual("actions lib", host.expect("status")["params"]["text"])
+
+
 class MonkeyPatching(unittest.TestCase):
     """As if the pack called eventlet.monkey_patch() in its first line."""
 

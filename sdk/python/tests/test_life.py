@@ -78,6 +78,75 @@ class Order(unittest.TestCase):
         with Ready(source, arguments=["--poll-interval", "33"]) as host:
             self.assertEqual("33", host.expect("status")["params"]["text"])
 
+    def test_a_poller_rests_between_two_polls_until_it_is_to_go_on(self):
+        source = """
+        class S(Base, PollingSensor):
+            def poll(self): self.sensor_service.status("polled")
+        """
+        with Ready(source, poll_interval=0.01) as host:
+            host.expect("status")
+            host.notify("pause")
+            while host.readable(timeout=0.5):
+                host.expect("status")
+            host.notify("resume")
+            host.expect("status")
+            host.notify("pause")
+            host.stop()
+            self.assertEqual(0, host.end()[1])
+
+    def test_what_a_passive_sensor_says_waits_while_it_is_to_rest(self):
+        source = """
+        class S(Base, Sensor):
+            def run(self):
+                for word in sys.stdin: pass
+                while True:
+                    self.sensor_service.dispatch("demo.t", {"n": 1}, wait=True)
+        """
+        with Ready(source) as host:
+            request = host.expect("dispatch")
+            host.notify("pause")
+            host.answer(request, {"event": "1"})
+            self.assertFalse(host.readable(timeout=0.5))
+            host.notify("resume")
+            host.expect("dispatch")
+
+    def test_a_beat_says_for_how_long_the_poll_goes_on(self):
+        source = """
+        class S(Base, PollingSensor):
+            def poll(self): time.sleep(86400)
+        """
+        with Ready(source, heartbeat_interval=0.05) as host:
+            ages = [host.expect("heartbeat").get("params", {}).get("poll") for _ in range(20)]
+            ages = [age for age in ages if age is not None]
+            self.assertEqual(sorted(ages), ages)
+            self.assertGreater(ages[-1], 0)
+
+    def test_it_beats_again_after_it_was_stopped(self):
+        with Host(SLEEP, heartbeat_interval=0.05) as host:
+            host.greet()
+            while host.read()["method"] != "heartbeat":
+                pass
+            for _ in range(10):
+                host.process.send_signal(signal.SIGSTOP)
+                while host.readable(timeout=0.2):
+                    host.read()
+                host.process.send_signal(signal.SIGUSR1)
+                host.process.send_signal(signal.SIGCONT)
+                host.expect("heartbeat")
+
+    def test_the_host_can_ask_for_a_trace_of_the_stack(self):
+        source = """
+        class S(Base, Sensor):
+            def run(self): self.deep_inside()
+            def deep_inside(self):
+                self.sensor_service.status("inside")
+                time.sleep(86400)
+        """
+        with Ready(source) as host:
+            host.expect("status")
+            host.process.send_signal(signal.SIGUSR1)
+            host.wait_for_log("in deep_inside")
+
     def test_the_host_can_ask_for_a_poll(self):
         source = """
         class S(Base, PollingSensor):

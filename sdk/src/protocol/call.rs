@@ -49,6 +49,8 @@ pub enum Call {
     Heartbeat {
         /// Seconds more for start, poll or stop.
         extend_s: Option<f64>,
+        /// Seconds since the present poll began; absent outside of one.
+        poll_s: Option<f64>,
     },
     /// Last words before the end.
     Fail(Fail),

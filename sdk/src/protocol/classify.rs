@@ -5,6 +5,7 @@
     reason = "a message in order is larger than one that is not"
 )]
 
+use memchr::memmem;
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -96,6 +97,9 @@ fn structured(line: &[u8]) -> FromSensor {
 }
 
 fn object(text: &str) -> FromSensor {
+    if surely_no_message(text) {
+        return payload(text);
+    }
     match serde_json::from_str::<Envelope<'_>>(text) {
         Ok(envelope) if envelope.jsonrpc.is_some() => match message(&envelope) {
             Ok(message) => FromSensor::Message(message),
@@ -186,7 +190,13 @@ fn refused(line: &[u8], code: i64, message: String) -> FromSensor {
 }
 
 fn mentions_jsonrpc(line: &[u8]) -> bool {
-    line.windows(9).any(|w| w == b"\"jsonrpc\"")
+    memmem::find(line, b"\"jsonrpc\"").is_some()
+}
+
+/// No member is named `jsonrpc`, not even with escapes: it need not be read to know that.
+fn surely_no_message(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memmem::find(bytes, b"jsonrpc").is_none() && memmem::find(bytes, b"\\u").is_none()
 }
 
 #[derive(Deserialize)]

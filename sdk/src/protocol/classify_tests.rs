@@ -107,7 +107,7 @@ fn every_method_is_understood() {
     assert!(matches!(log, Call::Log(l) if l.level == Level::Warning && l.fields.is_some()));
     assert!(matches!(call_of("status", r#"{"text":"t"}"#), Call::Status(t) if t == "t"));
     let beat = call_of("heartbeat", r#"{"extend":3}"#);
-    assert!(matches!(beat, Call::Heartbeat { extend_s: Some(s) } if s == 3.0));
+    assert!(matches!(beat, Call::Heartbeat { extend_s: Some(s), poll_s: None } if s == 3.0));
     let fail = call_of("fail", r#"{"kind":"config","message":"m"}"#);
     assert!(matches!(fail, Call::Fail(f) if f.kind == FailKind::Config));
 }

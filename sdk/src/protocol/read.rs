@@ -18,9 +18,7 @@ pub(super) fn call(method: &str, params: &Params<'_>) -> Option<Result<Call, Par
         "kv.list" => kv_list(params).map(Call::KvList),
         "log" => log(params).map(Call::Log),
         "status" => params.required("text").map(Call::Status),
-        "heartbeat" => params
-            .seconds("extend")
-            .map(|extend_s| Call::Heartbeat { extend_s }),
+        "heartbeat" => heartbeat(params),
         "fail" => fail(params).map(Call::Fail),
         _ => return None,
     })
@@ -32,6 +30,13 @@ fn hello(params: &Params<'_>) -> Result<Hello, ParamError> {
         protocol: params.required("protocol")?,
         sdk: params.optional("sdk")?,
         capabilities: Capabilities::from_names(&names),
+    })
+}
+
+fn heartbeat(params: &Params<'_>) -> Result<Call, ParamError> {
+    Ok(Call::Heartbeat {
+        extend_s: params.seconds("extend")?,
+        poll_s: params.seconds("poll")?,
     })
 }
 

@@ -9,6 +9,9 @@ pub const MAX_DEPTH: usize = 127;
 /// Whether the text nests deeper than [`MAX_DEPTH`]. Raw values are scanned by serde_json without
 /// counting, so it must be counted here.
 pub(super) fn too_deep(text: &[u8]) -> bool {
+    if memchr::memchr2_iter(b'[', b'{', text).count() <= MAX_DEPTH {
+        return false;
+    }
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(&byte) = text.get(at) {

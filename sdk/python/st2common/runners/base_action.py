@@ -6,6 +6,8 @@ for, because importing `logging` costs a third of an action's start.
 
 from abc import ABCMeta, abstractmethod
 
+from petrel_sdk.pack_config import PackConfigDict
+
 __all__ = ["Action"]
 
 
@@ -28,7 +30,8 @@ class Action(metaclass=ABCMeta):
     logger = _Logger()
 
     def __init__(self, config=None, action_service=None):
-        self.config = config or {}
+        wrapper = getattr(action_service, "_action_wrapper", None)
+        self.config = PackConfigDict(getattr(wrapper, "_pack", "unknown"), config or {})
         self.action_service = action_service
 
     @abstractmethod

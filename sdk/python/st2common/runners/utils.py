@@ -2,7 +2,9 @@
 
 import logging
 
-__all__ = ["get_logger_for_python_runner_action", "get_action_class_instance"]
+from petrel_sdk.pack_config import PackConfigDict
+
+__all__ = ["PackConfigDict", "get_logger_for_python_runner_action", "get_action_class_instance"]
 
 _FORMAT = "%(name)-12s: %(levelname)-8s %(message)s"
 

@@ -2,19 +2,14 @@
 
 import json
 
+from petrel_sdk.filters import all_filters
+
 __all__ = ["get_jinja_environment", "get_filters", "render_values", "is_jinja_expression"]
 
 
 def get_filters():
-    """The filters that need nothing but the value."""
-    return {
-        "to_json_string": lambda value, indent=None, sort_keys=False, separators=(",", ": "): json.dumps(
-            value, indent=indent, sort_keys=sort_keys, separators=separators
-        ),
-        "from_json_string": json.loads,
-        "json_escape": lambda value: json.dumps(value)[1:-1],
-        "use_none": lambda value: "%*****__%NONE%__*****%" if value is None else value,
-    }
+    """StackStorm's filters by their names, but for `decrypt_kv`: actions decrypt with `get_value`."""
+    return all_filters()
 
 
 def get_jinja_environment(allow_undefined=False, trim_blocks=True, lstrip_blocks=True):

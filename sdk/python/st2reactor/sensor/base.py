@@ -63,8 +63,10 @@ class PollingSensor(BaseSensor):
 
     def run(self):
         """Poll, rest, poll again; the first poll happens at once."""
+        begin = getattr(self._sensor_service, "begin_poll", None) or (lambda: None)
         rest = getattr(self._sensor_service, "rest", None) or time.sleep
         while True:
+            begin()
             self.poll()
             rest(self._poll_interval)
 

@@ -1,0 +1,1 @@
+"""StackStorm's package of this name, as far as packs import it."""
