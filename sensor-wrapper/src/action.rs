@@ -22,6 +22,8 @@ use crate::failure::{Failure, Outcome};
 use crate::host;
 use crate::isolation;
 use crate::output::Output;
+use crate::report::{Reports, isolate};
+use crate::sandbox::Sandbox;
 use crate::sys;
 
 /// Name of the file that says that the action may have begun; it holds the wrapper's pid.
@@ -63,8 +65,8 @@ pub struct Exit {
 
 /// Runs the action to its end and records it. 0 when the record is there, however it ended.
 pub(crate) fn run(args: &ActionArgs) -> Outcome<i32> {
-    let steps = isolation::parent_steps(args.supervisor_pid);
-    steps.into_iter().try_for_each(sys::perform)?;
+    let steps = isolation::parent_steps(args.supervisor_pid, args.nofile);
+    isolate(&steps, &mut Reports::Stderr, &[])?;
     let signals = child::catch_stop()?;
     begin(&args.dir)?;
     let out = Output::create(&args.dir.join("stdout"), args.output_bytes)?;
@@ -228,15 +230,25 @@ fn start(args: &ActionArgs) -> Outcome<Running> {
         supervisor_pid: i32::try_from(std::process::id()).unwrap_or_default(),
         report: std::path::absolute(args.dir.join(FAILURE)).ok(),
         cwd: args.cwd.clone(),
+        sandbox: Sandbox::default(),
+        exec_fd: None,
+        ready_fd: None,
         program,
         args: argv,
     };
     child::start(&Start {
-        exec: &exec,
-        scrubbed: &isolation::scrubbed(std::env::vars_os().map(|(name, _)| name)),
+        argv: exec.to_argv(),
+        what: &exec.program,
+        scrubbed: &isolation::scrubbed(names(), &exec.sandbox),
         env: &environment(args),
-        own: true,
+        own_group: true,
+        piped: true,
+        quiet: false,
     })
+}
+
+fn names() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name)
 }
 
 /// A Python file is run by the interpreter, anything else by itself.

@@ -7,16 +7,25 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::codes;
 use crate::failure::{Failure, Outcome};
 use crate::given::{Given, Options, join};
+use crate::sandbox::{Limits, Profile, Sandbox};
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
 sensor-wrapper --pack=P --file-path=F --class-name=C [--trigger-type-refs=a.b,c.d]
                [--parent-args=JSON] [--poll-interval=SECONDS] [--supervisor-pid=N]
-               [--python=PATH] [--sdk=DIR] [--command] [--nofile=N]
-    becomes the sensor; with --command it stays and runs the program every SECONDS
+               [--python=PATH] [--sdk=DIR] [--command] [--check]
+               [--sandbox=JSON] [--limits=JSON]
+    becomes the sensor; with --command it stays and runs the program every SECONDS; with --check
+    it says whether the sensor can be loaded, and sets up nothing
+
+sensor-wrapper --probe
+    says as JSON which parts of a sandbox this host gives
 
 sensor-wrapper --action --dir=DIR --supervisor-pid=N [--grace=SECONDS] [--cwd=DIR]
                [--output-bytes=N] [--env=K=V ...] [--python=PATH] [--sdk=DIR]
@@ -40,6 +49,10 @@ pub enum Invocation {
     Action(ActionArgs),
     /// `--exec`: the last link of an action's chain. Only the wrapper itself asks for it.
     Exec(ExecArgs),
+    /// `--build`: says from which sources it was built.
+    Build,
+    /// `--probe`: says what this host gives; ends in whatever it tried.
+    Probe,
 }
 
 /// A sensor.
@@ -65,10 +78,18 @@ pub struct SensorArgs {
     pub sdk: Option<PathBuf>,
     /// Stay, and run the program every `poll_interval`.
     pub command: bool,
-    /// The soft limit of open files to restore.
-    pub nofile: Option<u64>,
+    /// Only load the program, set up nothing, and tell what is wrong.
+    pub check: bool,
+    /// What it is kept from.
+    pub sandbox: Sandbox,
+    /// What it may use.
+    pub limits: Limits,
+    /// We are process 1 of its namespace: stay, and start it.
+    pub init: bool,
     /// A descriptor that is to stay open until the exec: its reader then knows of it.
     pub exec_fd: Option<i32>,
+    /// A descriptor that the program is to have as its number 3, to say there that it is ready.
+    pub ready_fd: Option<i32>,
 }
 
 /// An action.
@@ -90,6 +111,8 @@ pub struct ActionArgs {
     pub python: Option<PathBuf>,
     /// The unpacked Python SDK, put before `PYTHONPATH`; without it that stays as it is.
     pub sdk: Option<PathBuf>,
+    /// The soft limit of open files, as it was before the supervisor raised its own.
+    pub nofile: Option<u64>,
     /// The program.
     pub program: OsString,
     /// Its arguments.
@@ -105,6 +128,12 @@ pub struct ExecArgs {
     pub report: Option<PathBuf>,
     /// Where the program runs.
     pub cwd: Option<PathBuf>,
+    /// What it is kept from.
+    pub sandbox: Sandbox,
+    /// Where it is told what of that could not be had.
+    pub exec_fd: Option<i32>,
+    /// What the program is to have as its number 3.
+    pub ready_fd: Option<i32>,
     /// The program.
     pub program: OsString,
     /// Its arguments.
@@ -123,6 +152,7 @@ impl ActionArgs {
             env: Vec::new(),
             python: None,
             sdk: None,
+            nofile: None,
             program: program.into(),
             args: Vec::new(),
         }
@@ -141,11 +171,12 @@ impl ActionArgs {
         }
         options.add("python", self.python.as_ref());
         options.add("sdk", self.sdk.as_ref());
+        options.add("nofile", self.nofile.map(|n| n.to_string()));
         options.rest(&self.program, &self.args)
     }
 
     fn parse(mut given: Given) -> Outcome<Self> {
-        let known = "dir supervisor-pid grace cwd output-bytes env python sdk";
+        let known = "dir supervisor-pid grace cwd output-bytes env python sdk nofile";
         given.only(known)?;
         let (program, args) = given.program()?;
         let grace_s = seconds("grace", given.last("grace"))?;
@@ -159,6 +190,7 @@ impl ActionArgs {
             env: given.pairs("env")?,
             python: given.last("python").map(PathBuf::from),
             sdk: given.last("sdk").map(PathBuf::from),
+            nofile: number("nofile", given.last("nofile"))?,
             program,
             args,
         })
@@ -173,10 +205,18 @@ impl SensorArgs {
         options.add("supervisor-pid", pid);
         options.add("python", self.python.as_ref());
         options.add("sdk", self.sdk.as_ref());
-        options.add("nofile", self.nofile.map(|n| n.to_string()));
+        options.add("sandbox", json_unless_default(&self.sandbox));
+        options.add("limits", json_unless_default(&self.limits));
         options.add("exec-fd", self.exec_fd.map(|n| n.to_string()));
+        options.add("ready-fd", self.ready_fd.map(|n| n.to_string()));
         if self.command {
             options.0.push("--command".into());
+        }
+        if self.check {
+            options.0.push("--check".into());
+        }
+        if self.init {
+            options.0.push("--init".into());
         }
         options.0
     }
@@ -194,6 +234,11 @@ impl SensorArgs {
         options.0
     }
 
+    /// The descriptors that its program, or whoever becomes it, is to have.
+    pub(crate) fn kept(&self) -> Vec<i32> {
+        self.exec_fd.into_iter().chain(self.ready_fd).collect()
+    }
+
     /// The same with an absolute file, which stays right when the folder changes.
     pub(crate) fn absolute(self) -> Self {
         let file_path = std::path::absolute(&self.file_path).unwrap_or(self.file_path);
@@ -202,7 +247,7 @@ impl SensorArgs {
 
     fn parse(mut given: Given) -> Outcome<Self> {
         let known = "pack file-path class-name trigger-type-refs parent-args poll-interval \
-                     supervisor-pid python sdk nofile exec-fd";
+                     supervisor-pid python sdk sandbox limits exec-fd ready-fd";
         given.only(known)?;
         given.no_program()?;
         let args = Self {
@@ -216,12 +261,26 @@ impl SensorArgs {
             python: given.last("python").map(PathBuf::from),
             sdk: given.last("sdk").map(PathBuf::from),
             command: given.has("--command"),
-            nofile: number("nofile", given.last("nofile"))?,
+            check: given.has("--check"),
+            sandbox: json("sandbox", given.last("sandbox"))?,
+            limits: json("limits", given.last("limits"))?,
+            init: given.has("--init"),
             exec_fd: number("exec-fd", given.last("exec-fd"))?,
+            ready_fd: number("ready-fd", given.last("ready-fd"))?,
         };
-        match args.command && args.poll_interval.is_none() {
-            true => Err(usage("--command needs --poll-interval")),
-            false => Ok(args),
+        args.checked()
+    }
+
+    fn checked(self) -> Outcome<Self> {
+        let sandbox = &self.sandbox;
+        if self.command && self.poll_interval.is_none() {
+            Err(usage("--command needs --poll-interval"))
+        } else if sandbox.profile == Profile::Strict && sandbox.state.is_none() {
+            Err(usage(
+                "--sandbox: the profile strict needs \"state\", a folder",
+            ))
+        } else {
+            Ok(self)
         }
     }
 }
@@ -233,16 +292,22 @@ impl ExecArgs {
         options.add("supervisor-pid", Some(self.supervisor_pid.to_string()));
         options.add("report", self.report.as_ref());
         options.add("cwd", self.cwd.as_ref());
+        options.add("sandbox", json_unless_default(&self.sandbox));
+        options.add("exec-fd", self.exec_fd.map(|n| n.to_string()));
+        options.add("ready-fd", self.ready_fd.map(|n| n.to_string()));
         options.rest(&self.program, &self.args)
     }
 
     fn parse(mut given: Given) -> Outcome<Self> {
-        given.only("supervisor-pid report cwd")?;
+        given.only("supervisor-pid report cwd sandbox exec-fd ready-fd")?;
         let (program, args) = given.program()?;
         Ok(Self {
             supervisor_pid: required_number("supervisor-pid", &mut given)?,
             report: given.last("report").map(PathBuf::from),
             cwd: given.last("cwd").map(PathBuf::from),
+            sandbox: json("sandbox", given.last("sandbox"))?,
+            exec_fd: number("exec-fd", given.last("exec-fd"))?,
+            ready_fd: number("ready-fd", given.last("ready-fd"))?,
             program,
             args,
         })
@@ -257,6 +322,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Fai
     let given = Given::split(args)?;
     if given.has("--help") {
         Ok(Invocation::Help)
+    } else if given.has("--build") {
+        Ok(Invocation::Build)
+    } else if given.has("--probe") {
+        Ok(Invocation::Probe)
     } else if given.has("--action") {
         ActionArgs::parse(given).map(Invocation::Action)
     } else if given.has("--exec") {
@@ -304,6 +373,17 @@ fn list(name: &str, value: Option<OsString>) -> Outcome<Vec<String>> {
     let value = text(name, value.unwrap_or_default())?;
     let parts = value.split(',').filter(|part| !part.is_empty());
     Ok(parts.map(str::to_owned).collect())
+}
+
+fn json<T: DeserializeOwned + Default>(name: &str, value: Option<OsString>) -> Outcome<T> {
+    let Some(value) = value else {
+        return Ok(T::default());
+    };
+    serde_json::from_str(&text(name, value)?).map_err(|e| usage(&format!("--{name}: {e}")))
+}
+
+fn json_unless_default<T: Serialize + Default + PartialEq>(value: &T) -> Option<String> {
+    (*value != T::default()).then(|| serde_json::to_string(value).unwrap_or_default())
 }
 
 fn json_list(value: Option<OsString>) -> Outcome<Option<String>> {

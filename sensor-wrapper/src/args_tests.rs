@@ -126,12 +126,14 @@ prop_compose! {
         parent_args in opt(Just("[\"--debug\", 1]".to_owned())),
         poll_interval in opt(0.0..3.2e9),
         supervisor_pid in opt(any::<i32>()), python in opt(path()), sdk in opt(path()),
-        command in any::<bool>(), nofile in opt(any::<u64>()), exec_fd in opt(any::<i32>()),
+        command in any::<bool>(), check in any::<bool>(), nofile in opt(any::<u64>()), init in any::<bool>(), exec_fd in opt(any::<i32>()), ready_fd in opt(any::<i32>()),
     ) -> SensorArgs {
         let command = command && poll_interval.is_some();
         SensorArgs {
             pack, file_path, class_name, trigger_type_refs, parent_args, poll_interval,
-            supervisor_pid, python, sdk, command, nofile, exec_fd,
+            supervisor_pid, python, sdk, command, check, init, exec_fd, ready_fd,
+            limits: Limits { nofile, ..Limits::default() },
+            sandbox: Sandbox { pidns: init, ..Sandbox::default() },
         }
     }
 }
@@ -140,13 +142,14 @@ prop_compose! {
     fn any_action()(
         dir in path(), supervisor_pid in any::<i32>(), grace_s in 0.0..3.2e9, cwd in opt(path()),
         output_bytes in any::<u64>(), python in opt(path()), sdk in opt(path()),
+        nofile in opt(any::<u64>()),
         names in proptest::collection::vec("[^=\\x00]{1,8}", 0..4),
         values in proptest::collection::vec(os_text(), 4),
         program in os_text(), args in proptest::collection::vec(os_text(), 0..4),
     ) -> ActionArgs {
         let env = names.into_iter().map(OsString::from).zip(values).collect();
         ActionArgs {
-            dir, supervisor_pid, grace_s, cwd, output_bytes, env, python, sdk, program, args,
+            dir, supervisor_pid, grace_s, cwd, output_bytes, env, python, sdk, nofile, program, args,
         }
     }
 }
@@ -189,6 +192,9 @@ proptest! {
             supervisor_pid: args.supervisor_pid,
             report: Some(args.dir),
             cwd: args.cwd,
+            sandbox: Sandbox { no_new_privs: Some(true), ..Sandbox::default() },
+            exec_fd: Some(7),
+            ready_fd: Some(8),
             program: args.program,
             args: args.args,
         };

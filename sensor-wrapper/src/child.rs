@@ -3,7 +3,7 @@
 //! Its end is seen through a pidfd. Nothing is signalled after it was reaped, so a signal never
 //! meets a stranger that got its pid.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,19 +17,25 @@ use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 
-use crate::args::ExecArgs;
 use crate::codes;
 use crate::failure::{Failure, Outcome};
 
 /// How a child is started.
 pub(crate) struct Start<'a> {
-    pub exec: &'a ExecArgs,
+    /// Our own arguments in it.
+    pub argv: Vec<OsString>,
+    /// What it is to become, for messages.
+    pub what: &'a OsStr,
     /// Variables that are not passed on.
     pub scrubbed: &'a [OsString],
     /// Variables to set.
     pub env: &'a [(OsString, OsString)],
-    /// Whether its output comes to us, and its group is its own.
-    pub own: bool,
+    /// Whether its group is its own.
+    pub own_group: bool,
+    /// Whether its output comes to us.
+    pub piped: bool,
+    /// Whether it has nothing to read.
+    pub quiet: bool,
 }
 
 /// A child, unreaped.
@@ -47,14 +53,8 @@ pub(crate) struct End {
 
 /// Starts this very program again, which isolates itself and becomes what is wanted.
 pub(crate) fn start(start: &Start<'_>) -> Outcome<Running> {
-    let failed = |e: &io::Error| {
-        Failure::system(
-            codes::EXEC,
-            "spawn",
-            start.exec.program.to_string_lossy(),
-            e,
-        )
-    };
+    let target = start.what.to_string_lossy();
+    let failed = |e: &io::Error| Failure::system(codes::EXEC, "spawn", target.clone(), e);
     let mut child = command(start).spawn().map_err(|e| failed(&e))?;
     match pidfd(&child) {
         Ok(pidfd) => Ok(Running { child, pidfd }),
@@ -72,18 +72,20 @@ pub(crate) fn start(start: &Start<'_>) -> Outcome<Running> {
 )]
 fn command(start: &Start<'_>) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0(crate::NAME).args(start.exec.to_argv());
+    command.arg0(crate::NAME).args(&start.argv);
     for name in start.scrubbed {
         command.env_remove(name);
     }
     command.envs(start.env.iter().map(|(name, value)| (name, value)));
-    match start.own {
-        true => command
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped()),
-        false => command.stdin(Stdio::null()),
-    };
+    if start.own_group {
+        command.process_group(0);
+    }
+    if start.piped {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    if start.quiet {
+        command.stdin(Stdio::null());
+    }
     command
 }
 
@@ -115,6 +117,19 @@ impl Running {
         self.pidfd.as_fd()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Signals the child alone.
+    pub fn signal(&self, signal: Signal) {
+        let signal = rustix::process::Signal::from_named_raw(signal as i32);
+        if let Some(signal) = signal {
+            let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+        }
+    }
+
     /// Signals its group, which is its own. Harmless when nobody is left.
     pub fn signal_group(&self, signal: Signal) {
         if let Ok(pid) = i32::try_from(self.child.id()) {
@@ -124,8 +139,7 @@ impl Running {
 
     /// Asks the child alone to end.
     pub fn terminate(&self) {
-        let signal = rustix::process::Signal::TERM;
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+        self.signal(Signal::SIGTERM);
     }
 
     /// How it ended; it stays unreaped. Waits if it did not yet.

@@ -20,6 +20,10 @@ pub const EXECUTION: i32 = 118;
 pub const SDK: i32 = 119;
 /// The program could not be started for another reason.
 pub const EXEC: i32 = 120;
+/// A part of the sandbox that must be had could not be.
+pub const SANDBOX: i32 = 121;
+/// The control group could not be entered.
+pub const CGROUP: i32 = 122;
 /// The program is there and may not be executed.
 pub const NOT_EXECUTABLE: i32 = 126;
 /// The program or its interpreter is not there.
@@ -40,6 +44,8 @@ pub fn explain(code: i32) -> Option<&'static str> {
         EXECUTION => "the folder of the execution could not be used, or it began before",
         SDK => "the Python SDK could not be unpacked",
         EXEC => "the program could not be started",
+        SANDBOX => "a part of the sandbox that must be had could not be",
+        CGROUP => "the control group could not be entered",
         NOT_EXECUTABLE => "the program may not be executed",
         NOT_FOUND => "the program or its interpreter was not found",
         _ => return None,
@@ -52,7 +58,9 @@ mod tests {
 
     #[test]
     fn every_code_is_explained_and_no_other() {
-        let ours = [2, 112, 113, 114, 115, 116, 117, 118, 119, 120, 126, 127];
+        let ours = [
+            2, 112, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122, 126, 127,
+        ];
         for code in -1..256 {
             assert_eq!(explain(code).is_some(), ours.contains(&code), "{code}");
         }

@@ -16,6 +16,8 @@ use crate::codes;
 use crate::failure::Outcome;
 use crate::host::{self, Program};
 use crate::isolation;
+use crate::report::{Reports, isolate};
+use crate::sandbox::Sandbox;
 use crate::sys;
 
 /// sysexits.h's configuration error: to run it again is useless.
@@ -23,10 +25,15 @@ const CONFIG: i32 = 78;
 
 /// Runs the program until told to stop; gives the exit code.
 pub(crate) fn run(args: SensorArgs) -> Outcome<i32> {
-    let args = args.absolute();
+    let mut args = args.absolute();
     let supervisor = args.supervisor_pid.unwrap_or_else(sys::parent);
-    let steps = isolation::steps(supervisor, args.nofile, None);
-    steps.into_iter().try_for_each(sys::perform)?;
+    // What is kept from things is the program, each time; the group of both is one.
+    let itself = Sandbox {
+        cgroup: args.sandbox.cgroup.take(),
+        ..Sandbox::default()
+    };
+    let steps = isolation::steps(supervisor, &itself, &args.limits, &args.kept());
+    isolate(&steps, &mut Reports::Stderr, &[])?;
     sys::check_file(&args.file_path)?;
     let signals = child::catch_stop()?;
     let interval = Duration::from_secs_f64(args.poll_interval.unwrap_or_default());
@@ -35,6 +42,7 @@ pub(crate) fn run(args: SensorArgs) -> Outcome<i32> {
         if let Some(code) = run_once(&args, &signals)? {
             return Ok(code);
         }
+        (args.exec_fd, args.ready_fd) = (None, None);
         if rest(&signals, next)? {
             return Ok(0);
         }
@@ -45,6 +53,8 @@ pub(crate) fn run(args: SensorArgs) -> Outcome<i32> {
 /// another run would not go better.
 fn run_once(args: &SensorArgs, signals: &SignalFd) -> Outcome<Option<i32>> {
     let running = start(args)?;
+    // The first run has told what the supervisor waits for.
+    sys::let_go(&args.kept())?;
     let mut stopped = false;
     loop {
         let end = Await::Readable(running.pidfd());
@@ -101,19 +111,32 @@ fn wait(signals: &SignalFd, on: Await<'_>, timeout: Option<Duration>) -> Outcome
 }
 
 fn start(args: &SensorArgs) -> Outcome<Running> {
-    let program = program(args);
+    let mut program = program(args);
+    let sandbox = match args.sandbox.needs_its_paths() {
+        true => host::with_needs(args, &mut program),
+        false => args.sandbox.clone(),
+    };
+    let mut env = isolation::strict_env(&sandbox);
+    env.extend(program.env);
     let exec = ExecArgs {
         supervisor_pid: i32::try_from(std::process::id()).unwrap_or_default(),
         report: None,
         cwd: program.cwd,
+        sandbox,
+        exec_fd: args.exec_fd,
+        ready_fd: args.ready_fd,
         program: program.program,
         args: program.args,
     };
+    let names = std::env::vars_os().map(|(name, _)| name);
     child::start(&Start {
-        exec: &exec,
-        scrubbed: &isolation::scrubbed(std::env::vars_os().map(|(name, _)| name)),
-        env: &program.env,
-        own: false,
+        argv: exec.to_argv(),
+        what: &exec.program,
+        scrubbed: &isolation::scrubbed(names, &exec.sandbox),
+        env: &env,
+        own_group: false,
+        piped: false,
+        quiet: true,
     })
 }
 

@@ -6,7 +6,16 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::args::usage;
 use crate::failure::Outcome;
 
-const FLAGS: [&str; 4] = ["--help", "--action", "--exec", "--command"];
+const FLAGS: [&str; 8] = [
+    "--help",
+    "--action",
+    "--exec",
+    "--command",
+    "--check",
+    "--build",
+    "--init",
+    "--probe",
+];
 
 /// A command line, split.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::args::SensorArgs;
+use crate::sandbox::Sandbox;
 
 /// What an entry point is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,7 @@ fn python_sensor(args: &SensorArgs, facts: &Facts) -> Program {
     let wrapper = facts.sdk.join("sensor_wrapper.py").into_os_string();
     let mut argv = vec![OsString::from("-u"), wrapper];
     argv.extend(args.stackstorm_argv());
+    argv.extend(args.check.then(|| OsString::from("--check")));
     let lib = facts
         .lib_exists
         .then(|| pack_dir(&args.file_path).join("lib").into_os_string());
@@ -119,6 +121,47 @@ pub(crate) fn python_env(
 
 pub(crate) fn python(given: Option<&Path>) -> OsString {
     given.map_or_else(|| "python3".into(), |path| path.as_os_str().to_owned())
+}
+
+/// The sandbox with what a program cannot do without among what it may read: its pack, the SDK, and
+/// the installations of its interpreter. The program gets its full path, for `PATH` will be another.
+pub fn with_needs(args: &SensorArgs, program: &mut Program) -> Sandbox {
+    let file = &args.file_path;
+    let mut sandbox = args.sandbox.clone();
+    let read = &mut sandbox.read;
+    read.extend([pack_dir(file).to_owned(), file.clone()]);
+    read.extend(args.sdk.clone());
+    if let Some(path) = on_path(Path::new(&program.program)) {
+        read.extend(installations(&path));
+        program.program = path.into();
+    }
+    read.sort_unstable();
+    read.dedup();
+    sandbox
+}
+
+fn on_path(program: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return Some(program.to_owned());
+    }
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// `<prefix>/bin/program` belongs to `<prefix>`, also where a link (as in a virtual environment)
+/// leads.
+fn installations(program: &Path) -> Vec<PathBuf> {
+    let real = std::fs::canonicalize(program).ok();
+    let paths = [Some(program.to_owned()), real].into_iter().flatten();
+    paths
+        .filter_map(|path| {
+            let bin = path.parent()?;
+            let prefix = bin.parent().filter(|_| bin.ends_with("bin"))?;
+            let is_systems = prefix == Path::new("/") || prefix.starts_with("/usr");
+            (!is_systems).then(|| prefix.to_owned())
+        })
+        .collect()
 }
 
 #[cfg(test)]

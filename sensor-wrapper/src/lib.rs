@@ -16,11 +16,16 @@ pub mod args;
 mod child;
 pub mod codes;
 mod command;
+pub mod covers;
 mod failure;
 mod given;
 pub mod host;
+mod init;
 pub mod isolation;
 mod output;
+pub mod probe;
+mod report;
+pub mod sandbox;
 pub mod sdk;
 mod sys;
 
@@ -29,9 +34,14 @@ pub use failure::Failure;
 use args::{ExecArgs, Invocation, SensorArgs};
 use failure::Outcome;
 use host::Program;
+use report::{Reports, isolate};
+use sandbox::{Limits, Profile};
 
 /// The file name under which another binary that links this library must call [`main`].
 pub const NAME: &str = "sensor-wrapper";
+
+/// Differs between builds from different sources.
+pub const BUILD: &str = env!("SENSOR_WRAPPER_BUILD");
 
 /// Does what the arguments say; they are without the program's own name. Returns the exit code, or
 /// never, when the process became something else.
@@ -51,55 +61,106 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Outcome<i32> {
             print!("{}", args::USAGE);
             Ok(0)
         }
-        Invocation::Sensor(args) if args.command => command::run(args),
-        Invocation::Sensor(args) => become_sensor(args),
+        Invocation::Build => {
+            println!("{BUILD}");
+            Ok(0)
+        }
+        Invocation::Probe => Ok(probe::run()),
+        Invocation::Sensor(args) => sensor(args),
         Invocation::Action(args) => action::run(&args),
         Invocation::Exec(args) => become_program(args),
     }
 }
 
-fn become_sensor(args: SensorArgs) -> Outcome<i32> {
-    let args = args.absolute();
-    let supervisor = args.supervisor_pid.unwrap_or_else(sys::parent);
-    isolate(&isolation::steps(supervisor, args.nofile, args.exec_fd))?;
-    let program = sensor_program(&args)?;
-    let scrubbed = isolation::scrubbed(std::env::vars_os().map(|(name, _)| name));
-    Err(sys::exec(&program, &scrubbed))
+fn sensor(mut args: SensorArgs) -> Outcome<i32> {
+    if args.init {
+        return init::run(args);
+    }
+    if args.sandbox.pidns {
+        args = match init::outer(args)? {
+            Ok(code) => return Ok(code),
+            Err(args) => args,
+        };
+    }
+    match args.command && !args.check {
+        true => command::run(args),
+        false => become_sensor(args.absolute()),
+    }
 }
 
-/// The last link of an action's chain. A failure also goes to the file named by the parent.
+fn become_sensor(mut args: SensorArgs) -> Outcome<i32> {
+    let mut reports = Reports::open(args.exec_fd, Reports::Stderr)?;
+    let failure = match isolated(&mut args, &mut reports) {
+        Ok(program) if args.check && host::entry(&args.file_path) != host::Entry::Python => {
+            return sys::check_executable(&program.program).map(|()| 0);
+        }
+        Ok(program) => {
+            let names = std::env::vars_os().map(|(name, _)| name);
+            sys::exec(&program, &isolation::scrubbed(names, &args.sandbox))
+        }
+        Err(failure) => failure,
+    };
+    reports.failed(&failure);
+    Err(failure)
+}
+
+/// What it becomes; by then it is kept from all that it is to be kept from.
+fn isolated(args: &mut SensorArgs, reports: &mut Reports) -> Outcome<Program> {
+    if args.sdk.is_none() && host::entry(&args.file_path) == host::Entry::Python {
+        args.sdk = Some(sdk::unpack_default()?);
+    }
+    let mut program = sensor_program(args)?;
+    if args.sandbox.needs_its_paths() {
+        args.sandbox = host::with_needs(args, &mut program);
+        let mut env = isolation::strict_env(&args.sandbox);
+        env.append(&mut program.env);
+        program.env = env;
+    }
+    let supervisor = args.supervisor_pid.unwrap_or_else(sys::parent);
+    let (sandbox, limits) = (&args.sandbox, &args.limits);
+    let kept = reports.beside(args.ready_fd)?;
+    let steps = isolation::steps(supervisor, sandbox, limits, &kept);
+    isolate(&steps, reports, &sandbox.require)?;
+    Ok(program)
+}
+
+/// The last link of an action's or a command's chain. A failure also goes to the file named by the
+/// parent.
 fn become_program(args: ExecArgs) -> Outcome<i32> {
-    let failure = match isolate(&isolation::steps(args.supervisor_pid, None, None)) {
+    let mut reports = Reports::open(args.exec_fd, Reports::Nobody)?;
+    let isolated = reports.beside(args.ready_fd).and_then(|kept| {
+        let (supervisor, sandbox) = (args.supervisor_pid, &args.sandbox);
+        let steps = isolation::steps(supervisor, sandbox, &Limits::default(), &kept);
+        isolate(&steps, &mut reports, &sandbox.require)
+    });
+    let failure = match isolated {
         // The parent has already removed what must not be inherited.
         Ok(()) => sys::exec(&Program::plain(args.program, args.args, args.cwd), &[]),
         Err(failure) => failure,
     };
+    reports.failed(&failure);
     if let Some(report) = &args.report {
         failure.report(report);
     }
     Err(failure)
 }
 
-fn isolate(steps: &[isolation::Step]) -> Outcome<()> {
-    steps.iter().try_for_each(|step| sys::perform(*step))
-}
-
 /// What a sensor's arguments become on this host.
 fn sensor_program(args: &SensorArgs) -> Outcome<Program> {
     let entry = host::entry(&args.file_path);
-    let sdk = match (entry, &args.sdk) {
-        (host::Entry::Python, Some(folder)) => sdk::check(folder)?,
-        (host::Entry::Python, None) => sdk::unpack_default()?,
+    let sdk = match &args.sdk {
+        Some(folder) if entry == host::Entry::Python => sdk::check(folder)?,
         _ => {
             sys::check_file(&args.file_path)?;
             Default::default()
         }
     };
     let pack = host::pack_dir(&args.file_path);
+    let strict = args.sandbox.profile == Profile::Strict;
     let facts = host::Facts {
         sdk,
         lib_exists: pack.join("lib").is_dir(),
-        python_path: std::env::var_os("PYTHONPATH"),
+        python_path: std::env::var_os("PYTHONPATH").filter(|_| !strict),
     };
     Ok(host::sensor(args, &facts))
 }

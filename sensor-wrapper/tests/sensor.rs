@@ -22,7 +22,12 @@ fn printed(prepare: &str, body: &str) -> String {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", &format!("{prepare}; exec \"$@\""), "sh", WRAPPER])
-        .args(["--pack=p", "--class-name=C", "--nofile=77", "--file-path"])
+        .args([
+            "--pack=p",
+            "--class-name=C",
+            "--limits={\"nofile\":77}",
+            "--file-path",
+        ])
         .arg(file)
         .env("LD_LIBRARY_PATH", "/nowhere")
         .env("PETREL_API_KEY", "secret")

@@ -1,9 +1,14 @@
 //! The calls that change this process, one function a step.
 
+mod fence;
+mod identity;
+mod namespaces;
+mod syscalls;
+
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -12,27 +17,71 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{close, getppid};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{AccessFlags, access, close, getppid};
 
 use crate::codes;
 use crate::failure::{Failure, Outcome};
 use crate::host::Program;
-use crate::isolation::Step;
+use crate::isolation::{Limit, Step};
+use crate::sandbox::Feature;
 
-/// Performs a step on this process.
-pub(crate) fn perform(step: Step) -> Outcome<()> {
+pub(crate) use fence::abi as landlock_abi;
+pub(crate) use identity::forget_mounting;
+pub(crate) use namespaces::{own_mounts, own_proc, own_processes};
+pub(crate) use syscalls::refuse as refuse_calls;
+
+/// What the steps before have brought about.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// It has a view of the files of its own.
+    pub mounted: bool,
+    /// `/proc` shows nobody but its own processes.
+    pub own_proc: bool,
+}
+
+/// Something of a step that this host does not give, and why.
+pub(crate) type Missing = (Feature, String);
+
+/// Performs a step on this process. What it can only in part comes back.
+pub(crate) fn perform(step: &Step, done: &mut Done) -> Outcome<Vec<Missing>> {
     match step {
         Step::DieWithParent => death_signal(Signal::SIGKILL),
         Step::HearParentDie => death_signal(Signal::SIGTERM),
-        Step::ParentIs(pid) => parent_is(pid),
-        Step::NoCore => soft_limit(Resource::RLIMIT_CORE, "core", 0),
-        Step::OpenFiles(soft) => soft_limit(Resource::RLIMIT_NOFILE, "nofile", soft),
-        Step::CloseDescriptors(exec_fd) => close_descriptors(exec_fd),
+        Step::ParentIs(pid) => parent_is(*pid),
+        Step::Cgroup(folder) => enter_cgroup(folder),
+        Step::Limit(what, most) => limit(*what, *most),
+        Step::OomScore(score) => oom_score(*score),
+        Step::PrivateFiles => {
+            umask(Mode::from_bits_truncate(0o077));
+            Ok(())
+        }
+        Step::CloseDescriptors(kept) => close_descriptors(kept),
         Step::ResetSignals => reset_signals(),
+        Step::Folders(state, user) => identity::make_folders(state, user.as_ref()),
+        Step::Mounts(plan) => {
+            if let Err(why) = own_mounts() {
+                return Ok(vec![(Feature::PrivateTmp, why.to_string())]);
+            }
+            done.mounted = true;
+            // Only where it becomes another user is there anybody to hide.
+            done.own_proc = plan.shm && plan.user.is_some() && namespaces::hide_others().is_ok();
+            namespaces::make_mounts(plan)
+        }
+        Step::User(user, needed) => identity::become_user(user, needed),
+        Step::NoGains => identity::drop_gains(),
+        Step::NoCapabilities => identity::drop_capabilities(),
+        Step::NoNewPrivs => {
+            prctl::set_no_new_privs().map_err(|e| failed(codes::PRCTL, "prctl", "no_new_privs", e))
+        }
+        Step::Landlock(fence) => return fence::restrict(fence, done),
+        Step::Seccomp(refused) => syscalls::refuse(*refused),
     }
+    .map(|()| Vec::new())
 }
 
 /// The pid of our parent.
@@ -77,41 +126,100 @@ fn parent_is(pid: i32) -> Outcome<()> {
     Err(failure.hint("--supervisor-pid is the pid of whoever starts the wrapper"))
 }
 
-fn soft_limit(resource: Resource, name: &str, soft: u64) -> Outcome<()> {
+/// A soft limit stays below the hard one; a hard limit is never raised.
+fn limit(what: Limit, most: u64) -> Outcome<()> {
+    let (resource, name, is_hard) = match what {
+        Limit::Core => (Resource::RLIMIT_CORE, "core", false),
+        Limit::OpenFiles => (Resource::RLIMIT_NOFILE, "nofile", false),
+        Limit::FileSize => (Resource::RLIMIT_FSIZE, "fsize", true),
+        Limit::Processes => (Resource::RLIMIT_NPROC, "nproc", true),
+    };
     let set = || {
         let (_, hard) = getrlimit(resource)?;
-        setrlimit(resource, soft.min(hard), hard)
+        let soft = most.min(hard);
+        setrlimit(resource, soft, if is_hard { soft } else { hard })
     };
     set().map_err(|e| failed(codes::RLIMIT, "rlimit", name, e))
 }
 
-/// Closes what lies above standard error. Nothing of ours is open yet, so this is what
-/// close-on-exec would do, without a descriptor's number made into an object.
-fn close_descriptors(exec_fd: Option<i32>) -> Outcome<()> {
+fn oom_score(score: i32) -> Outcome<()> {
+    let path = "/proc/self/oom_score_adj";
+    match fs::write(path, score.to_string()) {
+        // Whoever may not lower it has a higher one: the sensor goes before others in any case.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        written => written.map_err(|e| Failure::system(codes::RLIMIT, "rlimit", path, &e)),
+    }
+}
+
+/// The writer enters, and all that it starts.
+fn enter_cgroup(folder: &Path) -> Outcome<()> {
+    let path = folder.join("cgroup.procs");
+    fs::write(&path, "0").map_err(|e| {
+        let failure = Failure::system(codes::CGROUP, "cgroup", path.to_string_lossy(), &e);
+        failure.hint("`sandbox: {tree: group}` does without")
+    })
+}
+
+/// Closes what lies above standard error, but for these. Nothing else of ours is open yet, so this is
+/// what close-on-exec would do, without a descriptor's number made into an object.
+fn close_descriptors(kept: &[i32]) -> Outcome<()> {
     let folder = "/proc/self/fd";
     let failed = |e: &io::Error| {
         let hint = "is /proc mounted?";
         Failure::system(codes::DESCRIPTORS, "descriptors", folder, e).hint(hint)
     };
-    let kept = exec_fd.map(reopened).transpose().map_err(|e| failed(&e))?;
     let names = fs::read_dir(folder).map_err(|e| failed(&e))?;
     let open: Vec<i32> = names
         .filter_map(|name| name.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    for descriptor in open.into_iter().filter(|d| *d > 2 && Some(*d) != kept) {
-        match close(descriptor) {
-            // The folder itself was in the list and is closed by now.
-            Ok(()) | Err(Errno::EBADF) => {}
-            Err(e) => return Err(failed(&e.into())),
-        }
+    for descriptor in open.into_iter().filter(|d| *d > 2 && !kept.contains(d)) {
+        close_one(descriptor).map_err(|e| failed(&e))?;
     }
     Ok(())
 }
 
+/// Closes an inherited descriptor that may be closed already.
+pub(crate) fn close_one(descriptor: i32) -> io::Result<()> {
+    match close(descriptor) {
+        Ok(()) | Err(Errno::EBADF) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Closes our copies of what a child of ours has: their readers wait until every copy is closed.
+pub(crate) fn let_go(kept: &[i32]) -> Outcome<()> {
+    for descriptor in kept {
+        let number = descriptor.to_string();
+        close_one(*descriptor)
+            .map_err(|e| Failure::system(codes::DESCRIPTORS, "descriptors", number, &e))?;
+    }
+    Ok(())
+}
+
+/// The pipe `given` under the number `place`, open in whatever this becomes; what lay there is closed.
+/// The system gives the lowest number that is free, and those below are taken.
+pub(crate) fn put_at(given: i32, place: i32) -> Outcome<()> {
+    let name = || format!("descriptor {place}");
+    let failed = |e: &io::Error| Failure::system(codes::DESCRIPTORS, "descriptors", name(), e);
+    if given == place {
+        return Ok(());
+    }
+    close_one(place).map_err(|e| failed(&e))?;
+    let file = reopened(given)?;
+    if file.as_raw_fd() != place {
+        return Err(failed(&Errno::EBADF.into()));
+    }
+    fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|e| failed(&e.into()))?;
+    let _stays_open = file.into_raw_fd();
+    Ok(())
+}
+
 /// The same pipe under another number that closes by itself at the exec.
-fn reopened(descriptor: i32) -> io::Result<i32> {
+pub(crate) fn reopened(descriptor: i32) -> Outcome<File> {
     let path = format!("/proc/self/fd/{descriptor}");
-    Ok(fs::File::options().write(true).open(path)?.into_raw_fd())
+    File::options().write(true).open(&path).map_err(|e| {
+        Failure::system(codes::DESCRIPTORS, "descriptors", path, &e).hint("is /proc mounted?")
+    })
 }
 
 /// Unblocks every signal, and puts a handler in the place of every ignored one: at exec a handled
@@ -155,6 +263,16 @@ pub(crate) fn check_file(file: &Path) -> Outcome<()> {
             let failure = Failure::system(codes::NOT_FOUND, "exec", file.to_string_lossy(), &e);
             Err(failure.hint("entry_point is relative to the folder of the sensor's YAML"))
         }
+    }
+}
+
+/// A program must be one that we may execute; a bare name is looked for when it is executed.
+pub(crate) fn check_executable(program: &OsString) -> Outcome<()> {
+    let path = Path::new(program);
+    let may = || access(path, AccessFlags::X_OK);
+    match path.is_absolute().then(may).transpose() {
+        Ok(_) => Ok(()),
+        Err(e) => Err(exec_failed(program, &e.into())),
     }
 }
 
