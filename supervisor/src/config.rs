@@ -1,15 +1,21 @@
 //! `petrel.yaml`: as written, with all its faults at once.
 
+mod logs;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use globset::{Glob, GlobMatcher};
+use serde_json::{Map, Value};
 
 use crate::catalog::diagnostics::{Diagnostic, Severity};
 use crate::catalog::fields::Fields;
-use crate::catalog::knobs::{SECTIONS, Written, count};
+use crate::catalog::knobs::{SECTIONS, Written, count, units};
 use crate::catalog::schema::Validation;
 use crate::catalog::sources::SourceFile;
 use crate::catalog::yaml::Node;
+pub use logs::LogSettings;
 
 /// What `petrel.yaml` says; [`Settings::default`] is what holds without one.
 #[derive(Clone, Debug, Default)]
@@ -18,12 +24,20 @@ pub struct Settings {
     pub defaults: Written,
     /// `sensors:`, above it, in written order: of two globs that name a knob, the later one wins.
     pub sensors: Vec<SensorSettings>,
+    /// `instances:`, by the reference of the sensor of which there are to be several.
+    pub instances: BTreeMap<String, Vec<InstanceSettings>>,
     /// `payload_validation`.
     pub payload_validation: Validation,
     /// `actions:`.
     pub actions: ActionSettings,
+    /// `supervisor:`.
+    pub supervisor: SupervisorSettings,
     /// `datastore:`.
     pub datastore: DatastoreSettings,
+    /// `logs:`.
+    pub logs: LogSettings,
+    /// `packs.index`: path or https URL of the index of packs.
+    pub index: Option<String>,
     /// `python`: the interpreter of packs that have none of their own.
     pub python: Option<PathBuf>,
 }
@@ -47,6 +61,17 @@ impl SensorSettings {
     }
 }
 
+/// One instance of a sensor.
+#[derive(Clone, Debug)]
+pub struct InstanceSettings {
+    /// `name`: letters, digits, `_` and `-`.
+    pub name: String,
+    /// `config`, which lies over the pack's.
+    pub config: Map<String, Value>,
+    /// Where it stands, for messages.
+    pub place: Diagnostic,
+}
+
 /// `actions:`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ActionSettings {
@@ -54,6 +79,28 @@ pub struct ActionSettings {
     pub parallel: u32,
     /// `validate_output_schema`: what an action returns must fit its `output_schema`.
     pub validate_output_schema: bool,
+}
+
+/// `supervisor:`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SupervisorSettings {
+    /// `start_concurrency`: sensors in the middle of their start at a time; 0 means twice the number
+    /// of cores.
+    pub start_concurrency: u32,
+    /// `watch`: changed files are taken by themselves.
+    pub watch: bool,
+    /// `shutdown_timeout`: how long an ordered stop of everything may take.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for SupervisorSettings {
+    fn default() -> Self {
+        Self {
+            start_concurrency: 0,
+            watch: true,
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
 }
 
 /// `datastore:`.
@@ -68,9 +115,13 @@ pub struct DatastoreSettings {
 const KEYS: &[&str] = &[
     "defaults",
     "sensors",
+    "instances",
     "payload_validation",
     "actions",
+    "supervisor",
     "datastore",
+    "logs",
+    "packs",
     "python",
 ];
 const VALIDATIONS: &[&str] = &["strict", "coerce", "warn", "off"];
@@ -100,14 +151,34 @@ impl Settings {
                 self.sensors.extend(sensor(key, value, fields));
             }
         }
+        if let Some(node) = fields.map("instances") {
+            for (key, value) in node.as_map().unwrap_or_default() {
+                let reference = key.scalar_text().unwrap_or_default();
+                let found = instances(&reference, value, fields);
+                self.instances.insert(reference, found);
+            }
+        }
         if let Some(node) = fields.map("actions") {
             self.actions = actions(node, fields);
+        }
+        if let Some(node) = fields.map("supervisor") {
+            self.supervisor = supervisor(node, fields);
         }
         if let Some(node) = fields.get("payload_validation") {
             self.payload_validation = validation(node, fields);
         }
         if let Some(node) = fields.map("datastore") {
             self.datastore = datastore(node, fields);
+        }
+        if let Some(node) = fields.map("logs") {
+            self.logs = logs::read(node, fields);
+        }
+        if let Some(node) = fields.map("packs")
+            && let Some(mut inner) = Fields::of(node, fields.file, "\"packs\"", fields.out)
+        {
+            inner.only(&["index"], Severity::Error, "\"packs\"");
+            let index = inner.text("index");
+            self.index = (!index.is_empty()).then_some(index);
         }
         let python = fields.text("python");
         self.python = (!python.is_empty()).then(|| PathBuf::from(python));
@@ -151,6 +222,48 @@ fn sensor(key: &Node, value: &Node, fields: &mut Fields<'_, '_>) -> Option<Senso
     })
 }
 
+fn instances(reference: &str, node: &Node, fields: &mut Fields<'_, '_>) -> Vec<InstanceSettings> {
+    let Some(list) = node.as_list().filter(|list| !list.is_empty()) else {
+        let message = format!("the instances of \"{reference}\" must be a list, and not empty");
+        let help = "write  - {name: eu, config: {…}}  for each";
+        fields.error(node.span, message, Some(help.into()));
+        return Vec::new();
+    };
+    let mut found: Vec<InstanceSettings> = Vec::new();
+    for item in list {
+        let Some(one) = instance(item, fields) else {
+            continue;
+        };
+        if found.iter().any(|other| other.name == one.name) {
+            let message = format!("\"{reference}\" has two instances \"{}\"", one.name);
+            fields.error(item.span, message, None);
+            continue;
+        }
+        found.push(one);
+    }
+    found
+}
+
+fn instance(node: &Node, fields: &mut Fields<'_, '_>) -> Option<InstanceSettings> {
+    let mut inner = Fields::of(node, fields.file, "an instance", fields.out)?;
+    inner.only(&["name", "config"], Severity::Error, "an instance");
+    let (name, span) = inner.required_text("name", "an instance")?;
+    if !name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+    {
+        let message = format!("\"{name}\" cannot name an instance");
+        let help = "use letters, digits, _ and - only";
+        inner.error(span, message, Some(help.into()));
+        return None;
+    }
+    Some(InstanceSettings {
+        config: inner.object("config"),
+        place: Diagnostic::error(inner.file, inner.span_of("config"), ""),
+        name,
+    })
+}
+
 fn actions(node: &Node, fields: &mut Fields<'_, '_>) -> ActionSettings {
     let mut settings = ActionSettings::default();
     let Some(mut inner) = Fields::of(node, fields.file, "\"actions\"", fields.out) else {
@@ -166,6 +279,37 @@ fn actions(node: &Node, fields: &mut Fields<'_, '_>) -> ActionSettings {
                 node.span,
                 "\"actions.parallel\" must be a whole number from 1 to 10000",
                 Some("leave it out for twice the number of cores".into()),
+            ),
+        }
+    }
+    settings
+}
+
+fn supervisor(node: &Node, fields: &mut Fields<'_, '_>) -> SupervisorSettings {
+    let mut settings = SupervisorSettings::default();
+    let Some(mut inner) = Fields::of(node, fields.file, "\"supervisor\"", fields.out) else {
+        return settings;
+    };
+    let known = ["start_concurrency", "shutdown_timeout", "watch"];
+    settings.watch = inner.flag(known[2], true);
+    inner.only(&known, Severity::Error, "\"supervisor\"");
+    if let Some(node) = inner.get(known[0]) {
+        match count(node).filter(|n| (0..=10_000).contains(n)) {
+            Some(number) => settings.start_concurrency = number as u32,
+            None => inner.error(
+                node.span,
+                "\"supervisor.start_concurrency\" must be a whole number from 0 to 10000",
+                Some("0 means twice the number of cores".into()),
+            ),
+        }
+    }
+    if let Some(node) = inner.get(known[1]) {
+        match units::duration(node) {
+            Some(time) => settings.shutdown_timeout = time,
+            None => inner.error(
+                node.span,
+                "\"supervisor.shutdown_timeout\" must be a duration",
+                Some("write 30s, 2m, or a number of seconds".into()),
             ),
         }
     }

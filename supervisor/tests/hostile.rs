@@ -227,12 +227,21 @@ fn regular_expressions_end() {
         "((a{1,50}){1,50}){1,50}",
         "(?:a?){5000}a{5000}",
         "a{1000}{1000}{1000}",
+        r"(?:\w?){3400}\w{3400}$",
+        r"\w{6900}",
+        r"(?:\w{1,80}){1,80}b",
+        r"(?:(?:\w{200})(?=\w)){34}b",
+        r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){1,8}",
     ] {
         for operator in ["regex", "iregex", "matchregex"] {
             // It finds, does not find, or says that it needs too much: each is an answer.
             let _ = within_a_second(pattern, || judge(operator, pattern, &text));
         }
     }
+    let letters = within_a_second("letters", || {
+        judge("regex", &r"\w(?=)".repeat(2_000), &text)
+    });
+    assert!(letters.is_err());
     let nested = "(".repeat(100_000) + &")".repeat(100_000);
     let deep = within_a_second("nested groups", || judge("regex", &nested, &text));
     assert!(deep.is_err());
@@ -277,11 +286,12 @@ fn parameters_do_not_render_what_they_rendered() {
         runner: Runner::Noop,
         runner_type: "noop".into(),
         entry_point: None,
-        parameters: schemas.clone(),
+        parameters: schemas.clone().into(),
         output_schema: serde_json::Map::new(),
         notify: Vec::new(),
+        on_unknown: petrel_supervisor::catalog::OnUnknown::Fail,
         chain: None,
-        all_parameters: schemas,
+        all_parameters: schemas.into(),
         metadata_file: String::new(),
     };
     let given =

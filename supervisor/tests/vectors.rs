@@ -300,11 +300,12 @@ fn params_vectors() {
                 runner: Runner::Noop,
                 runner_type: "noop".into(),
                 entry_point: None,
-                parameters: all_parameters.clone(),
+                parameters: all_parameters.clone().into(),
                 output_schema: Map::new(),
                 notify: Vec::new(),
+                on_unknown: petrel_supervisor::catalog::OnUnknown::Fail,
                 chain: None,
-                all_parameters,
+                all_parameters: all_parameters.into(),
                 metadata_file: String::new(),
             };
             let mut templates = Templates::default();

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use super::chain;
 use super::diagnostics::{Diagnostic, Severity, did_you_mean};
 use super::fields::Fields;
-use super::model::{Action, Runner};
+use super::model::{Action, OnUnknown, Runner};
 use super::notify;
 use super::parameter;
 use super::runners::{self, Known};
+use super::schemas::Schemas;
 use super::sensor_file::{absent, own_pack};
 use super::sources::{PackSource, SourceFile};
 
@@ -26,6 +27,7 @@ const KEYS: &[&str] = &[
     "tags",
     "notify",
     "idempotent",
+    "on_unknown",
     "id",
     "ref",
     "uid",
@@ -58,12 +60,13 @@ pub fn action(
     let name = fields
         .required_text("name", "the action")
         .map(|(name, _)| name);
-    let parameters = parameters(&mut fields);
+    let parameters = Schemas::from(parameters(&mut fields));
     let runner = match runner(&mut fields) {
         Ok(runner) => runner,
         Err(why) => return Read::LeftOut(name, why),
     };
-    fixed_without_value(&mut fields, &runners::overlay(runner.0, &parameters));
+    let all_parameters = runners::overlay(runner.0, &parameters);
+    fixed_without_value(&mut fields, &all_parameters);
     let entry_point = entry_point(&mut fields, source, runner.0);
     let chain = match (runner.0, &entry_point) {
         (Runner::ActionChain, Some(path)) => {
@@ -77,6 +80,7 @@ pub fn action(
         fields.object("output_schema"),
         notify::sections(&mut fields),
     );
+    let on_unknown = on_unknown(&mut fields);
     let (description, enabled) = (fields.text("description"), fields.flag("enabled", true));
     match name {
         Some(name) if !fields.faulty => Read::Action(Box::new(Action {
@@ -89,14 +93,37 @@ pub fn action(
             runner: runner.0,
             runner_type: runner.1,
             entry_point,
-            all_parameters: runners::overlay(runner.0, &parameters),
+            all_parameters,
             parameters,
             output_schema,
             notify,
+            on_unknown,
             chain,
             metadata_file: file.relative.clone(),
         })),
         name => Read::LeftOut(name, faulty()),
+    }
+}
+
+/// `on_unknown`, which `idempotent: true` makes `retry` where it is not written. StackStorm knows
+/// neither.
+fn on_unknown(fields: &mut Fields<'_, '_>) -> OnUnknown {
+    let unwritten = match fields.flag("idempotent", false) {
+        true => OnUnknown::Retry,
+        false => OnUnknown::Fail,
+    };
+    let Some(node) = fields.get("on_unknown") else {
+        return unwritten;
+    };
+    match node.scalar_text().as_deref() {
+        Some("retry") => OnUnknown::Retry,
+        Some("fail") => OnUnknown::Fail,
+        _ => {
+            let help = "retry: begin it again; fail: it is abandoned".to_owned();
+            let message = "\"on_unknown\" must be retry or fail";
+            fields.error(node.span, message, Some(help));
+            unwritten
+        }
     }
 }
 
@@ -132,9 +159,11 @@ fn entry_point(
     let needed = [
         Runner::PythonScript,
         Runner::LocalShellScript,
+        Runner::RemoteShellScript,
         Runner::ActionChain,
     ];
     if !needed.contains(&runner) {
+        not_wanted(fields, runner);
         return None;
     }
     let (written, span) = fields.required_text("entry_point", "the action")?;
@@ -143,6 +172,22 @@ fn entry_point(
         absent(fields, source, &path, &written, span);
     }
     Some(path)
+}
+
+/// A command line with a program beside it, which nobody would run: StackStorm's words, at the start
+/// and not at each execution.
+fn not_wanted(fields: &mut Fields<'_, '_>, runner: Runner) {
+    let message = match runner {
+        Runner::LocalShellCmd => "entry_point is only valid for local-shell-script runner",
+        Runner::RemoteShellCmd => "entry_point is only valid for remote-shell-script runner",
+        _ => return,
+    };
+    let written = fields.get("entry_point");
+    let written = written.filter(|node| node.scalar_text().is_some_and(|text| !text.is_empty()));
+    if let Some(span) = written.map(|node| node.span) {
+        let help = "use that runner, or remove entry_point and give \"cmd\"";
+        fields.error(span, message.to_owned(), Some(help.to_owned()));
+    }
 }
 
 /// The tasks of a chain; none where its file is absent or has a fault, which is told.
@@ -169,7 +214,7 @@ fn parameters(fields: &mut Fields<'_, '_>) -> Map<String, Value> {
 }
 
 /// Tells of parameters that nobody may give and that have no default, not even the runner's.
-fn fixed_without_value(fields: &mut Fields<'_, '_>, all: &Map<String, Value>) {
+fn fixed_without_value(fields: &mut Fields<'_, '_>, all: &Schemas) {
     for (name, schema) in all {
         let fixed = schema.get("immutable") == Some(&Value::Bool(true));
         if !fixed || schema.get("default").is_some() {

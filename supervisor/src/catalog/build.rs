@@ -1,19 +1,20 @@
 //! Texts to catalog: every fault of every file reported, what is faulty left out, the rest kept.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::action_file::{self, Read};
 use super::action_policy;
 use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use super::knobs::{self, Written};
-use super::model::{Catalog, Rule, Sensor, TriggerType};
+use super::model::{Catalog, Instance, Rule, Sensor, TriggerType};
 use super::overrides::Overrides;
+use super::policy::Policy;
 use super::sensor_file::{self, SensorFile, TriggerTypes};
 use super::sources::{PackSource, SourceFile, Sources};
 use super::trigger_parameters::Checks;
-use super::{manifest, rule_file, system};
+use super::{manifest, pack_config, rule_file, system};
 use crate::config::Settings;
 
 /// The catalog and what is wrong with the files that it came from.
@@ -34,25 +35,11 @@ impl Built {
 
 /// Builds the catalog of what was read, under the settings of petrel.yaml.
 pub fn build(sources: &Sources, settings: &Settings) -> Built {
-    let mut builder = Builder {
-        settings,
-        overrides: Overrides::default(),
-        rule_files: BTreeMap::new(),
-        built: Built::default(),
-        listed: Vec::new(),
-    };
-    let types = system::trigger_types().map(|one| (one.reference.clone(), Arc::new(one)));
-    builder.built.catalog.trigger_types.extend(types);
-    builder
-        .built
-        .diagnostics
-        .extend(sources.diagnostics.iter().cloned());
+    let mut builder = Builder::new(&sources.configs, settings);
     for source in &sources.packs {
-        builder.pack(source, sources);
+        builder.pack(source);
     }
-    builder.check_listed();
-    builder.check_trigger_parameters();
-    builder.built
+    builder.finish(sources.diagnostics.clone())
 }
 
 /// Compiles every payload schema and tells those that are not valid. `build` leaves this out: it
@@ -64,24 +51,63 @@ pub fn check_schemas(catalog: &Catalog) -> Vec<Diagnostic> {
         .collect()
 }
 
-struct Builder<'a> {
+/// A policy, and where each knob of it came from.
+type Looked = (Policy, BTreeMap<String, String>);
+
+/// Whether something is enabled, and who says so where that is not its own file.
+type Enabled = (bool, Option<String>);
+
+/// A catalog that grows pack by pack: what was read of one need not be kept while the next is.
+#[derive(Debug)]
+pub struct Builder<'a> {
     settings: &'a Settings,
+    configs: &'a BTreeMap<String, SourceFile>,
     /// Of the pack that is being read.
     overrides: Overrides,
     /// The file of every rule, for what can be checked only when all is read.
-    rule_files: BTreeMap<String, &'a SourceFile>,
+    rule_files: BTreeMap<String, SourceFile>,
     built: Built,
     /// Trigger types that sensors name without describing them, to be found when all is read.
     listed: Vec<(String, Diagnostic)>,
+    /// Sensors of which petrel.yaml wants several, and that are there.
+    used_instances: BTreeSet<String>,
 }
 
 impl<'a> Builder<'a> {
+    /// A catalog without packs, for those with these `configs/<pack>.yaml`.
+    pub fn new(configs: &'a BTreeMap<String, SourceFile>, settings: &'a Settings) -> Self {
+        let mut built = Built::default();
+        let types = system::trigger_types().map(|one| (one.reference.clone(), Arc::new(one)));
+        built.catalog.trigger_types.extend(types);
+        Self {
+            settings,
+            configs,
+            overrides: Overrides::default(),
+            rule_files: BTreeMap::new(),
+            built,
+            listed: Vec::new(),
+            used_instances: BTreeSet::new(),
+        }
+    }
+
+    /// What can be checked only when all is read; the faults of the reading come first.
+    pub fn finish(mut self, mut faults: Vec<Diagnostic>) -> Built {
+        self.check_listed();
+        self.check_instances();
+        self.check_trigger_parameters();
+        faults.append(&mut self.built.diagnostics);
+        self.built.diagnostics = faults;
+        self.built
+    }
+
     fn out(&mut self) -> &mut Vec<Diagnostic> {
         &mut self.built.diagnostics
     }
 
-    fn pack(&mut self, source: &'a PackSource, sources: &Sources) {
-        let Some(pack) = manifest::pack(source, sources, self.out()) else {
+    /// Adds a pack.
+    pub fn pack(&mut self, source: &PackSource) {
+        let configs = self.configs;
+        let Some(pack) = manifest::pack(source, configs, self.out()) else {
             return;
         };
         if let Some(first) = self.built.catalog.packs.get(&pack.name) {
@@ -212,47 +238,94 @@ impl<'a> Builder<'a> {
             let found = Diagnostic::error(file, *span, format!("unknown trigger type \"{name}\""));
             self.listed.push((name.clone(), found));
         }
-        let sensor = self.resolve(read, reference, references, pack, file);
-        let sensors = &mut self.built.catalog.sensors;
-        sensors.insert(sensor.reference.clone(), Arc::new(sensor));
+        let types = references.into_iter().map(|(name, _)| name).collect();
+        let sensor = self.resolve(read, reference, types, pack, file);
+        self.add_instances(sensor, pack);
     }
 
-    fn resolve(
-        &mut self,
-        read: SensorFile,
-        reference: String,
-        references: Vec<(String, Span)>,
-        pack: &str,
-        file: &SourceFile,
-    ) -> Sensor {
+    /// A sensor is itself, or several of it, each with a policy of its own reference.
+    fn add_instances(&mut self, (read, mut plain): (SensorFile, Sensor), pack: &str) {
+        let found = self.settings.instances.get(&plain.reference);
+        let sensors = &mut self.built.catalog.sensors;
+        let Some(instances) = found else {
+            sensors.insert(plain.reference.clone(), Arc::new(plain));
+            return;
+        };
+        self.used_instances.insert(plain.reference.clone());
+        let trigger_types = std::mem::take(&mut plain.trigger_types);
+        for one in instances {
+            let whole = Arc::clone(&self.built.catalog.packs[pack]);
+            let (own, faults) = pack_config::of_instance(&whole, one);
+            self.built.diagnostics.extend(faults);
+            let reference = format!("{}@{}", plain.reference, one.name);
+            let (policy, enabled) = self.looked_after(&read, &reference);
+            let sensor = Sensor {
+                reference: reference.clone(),
+                enabled: enabled.0,
+                enabled_source: enabled.1,
+                trigger_types: trigger_types.clone(),
+                policy: policy.0,
+                policy_sources: policy.1,
+                instance: Some(Instance {
+                    name: one.name.clone(),
+                    pack: Arc::new(own),
+                }),
+                ..plain.clone()
+            };
+            let sensors = &mut self.built.catalog.sensors;
+            sensors.insert(reference, Arc::new(sensor));
+        }
+    }
+
+    /// The policy of a sensor with its sources, and whether it is enabled with who says so.
+    fn looked_after(&mut self, read: &SensorFile, reference: &str) -> (Looked, Enabled) {
         let matching = self.settings.sensors.iter();
-        let above: Vec<_> = matching.filter(|one| one.matches(&reference)).collect();
+        let above: Vec<_> = matching.filter(|one| one.matches(reference)).collect();
         let mut layers: Vec<&Written> = vec![&self.settings.defaults, &read.written];
         layers.extend(above.iter().map(|one| &one.written));
-        let (policy, policy_sources, warnings) = knobs::resolve(&layers);
-        let mut above = above.iter().rev();
-        let (enabled, enabled_source) = above
+        let (policy, sources, warnings) = knobs::resolve(&layers);
+        let enabled = above
+            .iter()
+            .rev()
             .find_map(|one| one.enabled.clone())
             .or_else(|| overridden(&self.overrides, "sensors", &read.class_name.0))
             .map_or((read.enabled, None), |(enabled, place)| {
                 (enabled, Some(place))
             });
         self.built.diagnostics.extend(warnings);
-        Sensor {
+        ((policy, sources), enabled)
+    }
+
+    fn resolve(
+        &mut self,
+        read: SensorFile,
+        reference: String,
+        trigger_types: Vec<String>,
+        pack: &str,
+        file: &SourceFile,
+    ) -> (SensorFile, Sensor) {
+        let ((policy, policy_sources), (enabled, enabled_source)) =
+            self.looked_after(&read, &reference);
+        let sensor = Sensor {
             reference,
             pack: pack.to_owned(),
-            class_name: read.class_name.0,
-            description: read.description,
+            class_name: read.class_name.0.clone(),
+            description: read.description.clone(),
             enabled,
             enabled_source,
-            file_path: read.file_path,
+            file_path: read.file_path.clone(),
             poll_interval: read.poll_interval,
-            trigger_types: references.into_iter().map(|(name, _)| name).collect(),
+            trigger_types,
+            is_command: read.is_command,
             protocol: read.protocol,
+            reload: read.reload,
+            code: read.code.clone(),
+            instance: None,
             policy,
             policy_sources,
             metadata_file: file.relative.clone(),
-        }
+        };
+        (read, sensor)
     }
 
     fn action(&mut self, source: &PackSource, pack: &str, file: &SourceFile) {
@@ -280,7 +353,7 @@ impl<'a> Builder<'a> {
         actions.insert(action.reference.clone(), Arc::new(*action));
     }
 
-    fn rule(&mut self, pack: &str, file: &'a SourceFile) {
+    fn rule(&mut self, pack: &str, file: &SourceFile) {
         self.out().extend(file.diagnostics.iter().cloned());
         let Some((mut rule, _)) = rule_file::rule(pack, file, self.out()) else {
             return;
@@ -293,7 +366,7 @@ impl<'a> Builder<'a> {
             return self.out().push(found);
         }
         let rules: &mut BTreeMap<String, Arc<Rule>> = &mut self.built.catalog.rules;
-        self.rule_files.insert(rule.reference.clone(), file);
+        self.rule_files.insert(rule.reference.clone(), file.clone());
         rules.insert(rule.reference.clone(), Arc::new(rule));
     }
 
@@ -329,6 +402,26 @@ impl<'a> Builder<'a> {
             out.extend(faults);
             fits
         });
+    }
+
+    fn check_instances(&mut self) {
+        let sensors = self.built.catalog.sensors.keys().map(String::as_str);
+        let known: Vec<_> = sensors.filter(|name| !name.contains('@')).collect();
+        let unused = self.settings.instances.iter();
+        let unused = unused.filter(|(reference, _)| !self.used_instances.contains(*reference));
+        let told = unused.flat_map(|(reference, all)| {
+            let message = format!("there is no sensor \"{reference}\" to have instances of");
+            let help = did_you_mean(reference, known.iter().copied());
+            all.first().map(|one| {
+                let found = Diagnostic {
+                    message,
+                    ..one.place.clone()
+                };
+                found.maybe_help(help)
+            })
+        });
+        let told: Vec<_> = told.collect();
+        self.built.diagnostics.extend(told);
     }
 
     fn check_listed(&mut self) {

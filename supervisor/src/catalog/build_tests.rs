@@ -129,6 +129,29 @@ fn unknown_keys_and_runners_of_other_versions_are_warnings() {
     assert_eq!(built.catalog.rules.len(), 2);
 }
 
+/// StackStorm says so at each execution.
+#[test]
+fn a_program_that_nobody_would_run_is_told_with_its_place() {
+    for (text, words) in [
+        (
+            "name: x\nrunner_type: local-shell-cmd\nentry_point: x.sh\n",
+            "entry_point is only valid for local-shell-script runner",
+        ),
+        (
+            "name: x\nrunner_type: remote-shell-cmd\nentry_point: x.sh\n",
+            "entry_point is only valid for remote-shell-script runner",
+        ),
+    ] {
+        let built = whole(&[("actions/x.yaml", text)]);
+        assert!(built.has_errors());
+        let told = built.diagnostics.iter().find(|one| one.message == words);
+        let told = told.unwrap_or_else(|| panic!("{:?}", built.diagnostics));
+        assert_eq!(told.place.line, 3);
+    }
+    let empty = "name: x\nrunner_type: local-shell-cmd\nentry_point: ''\n";
+    assert!(!whole(&[("actions/x.yaml", empty)]).has_errors());
+}
+
 #[test]
 fn a_policy_is_resolved_over_its_three_places() {
     let files = [("sensors/a.yaml", SENSOR), ("sensors/a.py", "")];

@@ -1,5 +1,6 @@
 //! `pack.yaml` and the configuration of a pack.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use fancy_regex::Regex;
@@ -8,7 +9,7 @@ use super::diagnostics::{Diagnostic, Severity};
 use super::fields::Fields;
 use super::model::Pack;
 use super::pack_config;
-use super::sources::{PackSource, Sources};
+use super::sources::{PackSource, SourceFile};
 
 /// What StackStorm's `pack.yaml` may say.
 const KEYS: &[&str] = &[
@@ -42,7 +43,11 @@ fn is_name(text: &str) -> bool {
 ///
 /// The name is `ref`, else `name` where that is a valid reference, else the folder's name. Here
 /// StackStorm prefers the folder, which is wrong for a pack that is run from a checkout.
-pub fn pack(source: &PackSource, sources: &Sources, out: &mut Vec<Diagnostic>) -> Option<Pack> {
+pub fn pack(
+    source: &PackSource,
+    configs: &BTreeMap<String, SourceFile>,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Pack> {
     let file = &source.manifest;
     out.extend(file.diagnostics.iter().cloned());
     let root = file.document.as_ref()?;
@@ -54,7 +59,7 @@ pub fn pack(source: &PackSource, sources: &Sources, out: &mut Vec<Diagnostic>) -
     let mut fields = Fields::of(root, file, "pack.yaml", out)?;
     fields.only(KEYS, Severity::Warning, "pack.yaml");
     let name = name(&mut fields, source)?;
-    let loaded = pack_config::load(source, sources, &name, fields.out);
+    let loaded = pack_config::load(source, configs, &name, fields.out);
     let pack = Pack {
         name,
         dir: source.dir.clone(),
@@ -80,6 +85,21 @@ pub fn pack(source: &PackSource, sources: &Sources, out: &mut Vec<Diagnostic>) -
         }
     }
     Some(pack)
+}
+
+/// The name of a pack, or of its folder where it has none.
+pub fn name_of(source: &PackSource) -> String {
+    let mut out = Vec::new();
+    let folder = || {
+        source
+            .dir
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let root = source.manifest.document.as_ref();
+    let fields = root.and_then(|root| Fields::of(root, &source.manifest, "pack.yaml", &mut out));
+    let named = fields.and_then(|mut fields| name(&mut fields, source));
+    named.or_else(folder).unwrap_or_default()
 }
 
 fn name(fields: &mut Fields<'_, '_>, source: &PackSource) -> Option<String> {

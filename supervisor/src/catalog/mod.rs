@@ -19,13 +19,15 @@ pub mod policy;
 mod rule_file;
 pub mod runners;
 pub mod schema;
+pub mod schemas;
 mod sensor_file;
 pub mod sources;
 pub mod system;
 mod trigger_parameters;
 pub mod yaml;
 
-pub use build::{Built, build, check_schemas};
+pub use build::{Builder, Built, build, check_schemas};
 pub use diagnostics::{Diagnostic, Severity};
+pub use manifest::name_of;
 pub use model::*;
 pub use sources::{EntryPoint, PackSource, SourceFile, Sources};

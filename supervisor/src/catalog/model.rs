@@ -10,6 +10,7 @@ use super::action_policy::ActionPolicy;
 use super::chain::Chain;
 use super::notify::Notify;
 use super::policy::Policy;
+use super::schemas::Schemas;
 
 /// All that was loaded from disk. References are `pack.name`; the maps are sorted by them.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,34 @@ pub struct Catalog {
     pub policies: BTreeMap<String, Arc<ActionPolicy>>,
     /// Actions that are described and cannot be used, by reference, and why.
     pub left_out: BTreeMap<String, String>,
+}
+
+impl Catalog {
+    /// Puts a pack and all that it brings back to what `old` has of it; false where that has no such
+    /// pack.
+    pub fn keep(&mut self, old: &Self, pack: &str) -> bool {
+        let Some(whole) = old.packs.get(pack) else {
+            return false;
+        };
+        self.packs.insert(pack.to_owned(), Arc::clone(whole));
+        put_back(&mut self.sensors, &old.sensors, pack);
+        put_back(&mut self.trigger_types, &old.trigger_types, pack);
+        put_back(&mut self.rules, &old.rules, pack);
+        put_back(&mut self.actions, &old.actions, pack);
+        put_back(&mut self.policies, &old.policies, pack);
+        put_back(&mut self.left_out, &old.left_out, pack);
+        true
+    }
+}
+
+fn put_back<T: Clone>(new: &mut BTreeMap<String, T>, old: &BTreeMap<String, T>, pack: &str) {
+    let is_its = |name: &str| {
+        name.strip_prefix(pack)
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
+    new.retain(|name, _| !is_its(name));
+    let its = old.iter().filter(|(name, _)| is_its(name));
+    new.extend(its.map(|(name, one)| (name.clone(), one.clone())));
 }
 
 /// A pack: `pack.yaml` and its configuration.
@@ -74,10 +103,28 @@ pub enum Protocol {
     Rpc,
 }
 
+/// How a changed sensor takes the place of the running one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// `reload: restart`: the old one has ended before the new one starts.
+    Restart,
+    /// `reload: overlap`: the old one ends when the new one is ready.
+    Overlap,
+}
+
+/// One of several of a sensor, each with a configuration of its own (`instances:` in petrel.yaml).
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its name, which follows `@` in the reference.
+    pub name: String,
+    /// The pack as this instance sees it: with its own configuration over the pack's.
+    pub pack: Arc<Pack>,
+}
+
 /// One sensor.
 #[derive(Clone, Debug)]
 pub struct Sensor {
-    /// `pack.ClassName`.
+    /// `pack.ClassName`, or `pack.ClassName@instance`.
     pub reference: String,
     /// Name of its pack.
     pub pack: String,
@@ -96,8 +143,16 @@ pub struct Sensor {
     pub poll_interval: Option<u32>,
     /// References of the trigger types that it may dispatch, in written order.
     pub trigger_types: Vec<String>,
+    /// `mode: command`: the program is run every `poll_interval`, and ends each time.
+    pub is_command: bool,
     /// How its lines are read.
     pub protocol: Protocol,
+    /// How a changed one takes its place.
+    pub reload: Reload,
+    /// A hash of its code; see [`EntryPoint`](super::sources::EntryPoint).
+    pub code: String,
+    /// Where it is one of several.
+    pub instance: Option<Instance>,
     /// Looked after like this.
     pub policy: Policy,
     /// Where each knob of `policy` came from: dotted path to a place such as
@@ -105,6 +160,20 @@ pub struct Sensor {
     pub policy_sources: BTreeMap<String, String>,
     /// The YAML, relative to the pack's folder.
     pub metadata_file: String,
+}
+
+impl Sensor {
+    /// A process of `self` need not be replaced by one of `other`: what differs holds without a start.
+    pub fn runs_like(&self, other: &Self) -> bool {
+        let same_program = self.file_path == other.file_path
+            && self.class_name == other.class_name
+            && self.code == other.code
+            && self.is_command == other.is_command
+            && self.poll_interval == other.poll_interval
+            && self.trigger_types == other.trigger_types
+            && self.protocol == other.protocol;
+        same_program && self.policy.runs_like(&other.policy)
+    }
 }
 
 /// One trigger type, with its schemas.
@@ -237,6 +306,10 @@ pub enum Runner {
     LocalShellCmd,
     /// `local-shell-script`, once `run-local-script`.
     LocalShellScript,
+    /// `remote-shell-cmd`, once `run-remote`.
+    RemoteShellCmd,
+    /// `remote-shell-script`, once `run-remote-script`.
+    RemoteShellScript,
     /// `noop`.
     Noop,
     /// `http-request`, once `http-runner`.
@@ -245,6 +318,17 @@ pub enum Runner {
     Announcement,
     /// `action-chain`.
     ActionChain,
+}
+
+/// What becomes of an execution that may have run, and whose end is not known: the machine went down,
+/// or somebody killed what watched over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// It is begun again.
+    Retry,
+    /// It is `abandoned`, and never begun again.
+    #[default]
+    Fail,
 }
 
 /// One action.
@@ -270,13 +354,15 @@ pub struct Action {
     /// The program, absolute: `entry_point` relative to `actions/`.
     pub entry_point: Option<PathBuf>,
     /// Schemas of its own parameters, by name, in written order, as written.
-    pub parameters: Map<String, Value>,
+    pub parameters: Schemas,
     /// Schemas of all parameters: the runner's overlaid by its own.
-    pub all_parameters: Map<String, Value>,
+    pub all_parameters: Schemas,
     /// The schema of what it returns, as written; `{}` when absent.
     pub output_schema: Map<String, Value>,
     /// Whom to tell when it is over.
     pub notify: Vec<Notify>,
+    /// What becomes of one whose end is not known.
+    pub on_unknown: OnUnknown,
     /// Its tasks, where it is a chain.
     pub chain: Option<Arc<Chain>>,
     /// The YAML, relative to the pack's folder.

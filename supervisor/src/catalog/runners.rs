@@ -1,9 +1,13 @@
 //! What runs actions, and the parameters that each kind brings along (StackStorm's
 //! `contrib/runners/*/runner.yaml`; reference st2.md 7.2).
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::model::Runner;
+use super::schemas::Schemas;
 
 /// What a `runner_type` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub const SUPPORTED: &[&str] = &[
     "python-script",
     "local-shell-cmd",
     "local-shell-script",
+    "remote-shell-cmd",
+    "remote-shell-script",
     "http-request",
     "announcement",
     "noop",
@@ -28,20 +34,18 @@ pub const SUPPORTED: &[&str] = &[
     "run-python",
     "run-local",
     "run-local-script",
+    "run-remote",
+    "run-remote-script",
     "http-runner",
 ];
 
 const NOT_YET: &[&str] = &[
-    "remote-shell-cmd",
-    "remote-shell-script",
     "orquesta",
     "orchestra",
     "inquirer",
     "winrm-cmd",
     "winrm-ps-cmd",
     "winrm-ps-script",
-    "run-remote",
-    "run-remote-script",
     "mistral-v2",
     "cloudslang",
     "windows-cmd",
@@ -54,6 +58,8 @@ pub fn known(name: &str) -> Known {
         "python-script" | "run-python" => Known::Supported(Runner::PythonScript),
         "local-shell-cmd" | "run-local" => Known::Supported(Runner::LocalShellCmd),
         "local-shell-script" | "run-local-script" => Known::Supported(Runner::LocalShellScript),
+        "remote-shell-cmd" | "run-remote" => Known::Supported(Runner::RemoteShellCmd),
+        "remote-shell-script" | "run-remote-script" => Known::Supported(Runner::RemoteShellScript),
         "http-request" | "http-runner" => Known::Supported(Runner::HttpRequest),
         "announcement" => Known::Supported(Runner::Announcement),
         "action-chain" => Known::Supported(Runner::ActionChain),
@@ -74,6 +80,8 @@ pub fn parameters(runner: Runner) -> Map<String, Value> {
         Runner::PythonScript => python_script(),
         Runner::LocalShellCmd => local_shell_cmd(),
         Runner::LocalShellScript => local_shell_script(),
+        Runner::RemoteShellCmd => remote_shell_cmd(),
+        Runner::RemoteShellScript => remote_shell_script(),
         Runner::HttpRequest => http_request(),
         Runner::Announcement => json!({
             "experimental": {"type": "boolean", "required": true, "default": false},
@@ -146,16 +154,48 @@ fn local_shell_script() -> Value {
     })
 }
 
+fn remote_shell_cmd() -> Value {
+    let mut schemas = remote_shell_script();
+    schemas["cmd"] = json!({"type": "string"});
+    schemas["dir"]["immutable"] = json!(true);
+    schemas
+}
+
+fn remote_shell_script() -> Value {
+    json!({
+        "hosts": {"type": "string", "required": true},
+        "username": {"type": "string"},
+        "password": {"type": "string", "secret": true},
+        "private_key": {"type": "string", "secret": true},
+        "passphrase": {"type": "string", "secret": true},
+        "port": {"type": "integer"},
+        "bastion_host": {"type": "string"},
+        "parallel": {"type": "boolean", "default": false, "immutable": true},
+        "cwd": {"type": "string", "default": "/tmp"},
+        "dir": {"type": "string", "default": "/tmp"},
+        "env": {"type": "object"},
+        "kwarg_op": {"type": "string", "default": "--"},
+        "sudo": {"type": "boolean", "default": false},
+        "sudo_password": {"type": "string", "secret": true, "default": null},
+        "timeout": {"type": "integer", "default": 60},
+    })
+}
+
+/// Made once: all actions of a runner share them.
+static OF_RUNNERS: LazyLock<HashMap<Runner, Schemas>> = LazyLock::new(|| {
+    let runners = SUPPORTED.iter().filter_map(|name| match known(name) {
+        Known::Supported(runner) => Some(runner),
+        _ => None,
+    });
+    runners
+        .map(|runner| (runner, parameters(runner).into()))
+        .collect()
+});
+
 /// The runner's parameters with the action's own laid over them, key by key of each schema.
-pub fn overlay(runner: Runner, own: &Map<String, Value>) -> Map<String, Value> {
-    let mut all = parameters(runner);
-    for (name, schema) in own {
-        match (all.get_mut(name), schema) {
-            (Some(Value::Object(base)), Value::Object(over)) => base.extend(over.clone()),
-            _ => drop(all.insert(name.clone(), schema.clone())),
-        }
-    }
-    all
+pub fn overlay(runner: Runner, own: &Schemas) -> Schemas {
+    let of_runner = OF_RUNNERS.get(&runner);
+    of_runner.map_or_else(|| own.clone(), |all| all.overlaid(own))
 }
 
 #[cfg(test)]
@@ -173,8 +213,11 @@ mod tests {
     #[test]
     fn an_action_overrides_parts_of_the_runners_parameter() {
         let own = json!({"timeout": {"default": 5}, "x": {"type": "string"}});
-        let all = overlay(Runner::PythonScript, own.as_object().unwrap());
+        let all = overlay(
+            Runner::PythonScript,
+            &own.as_object().unwrap().clone().into(),
+        );
         assert_eq!(all["timeout"], json!({"type": "integer", "default": 5}));
-        assert_eq!(all.keys().next_back().unwrap(), "x");
+        assert_eq!(all.iter().next_back().unwrap().0, "x");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean, nearest};
 use super::fields::Fields;
 use super::knobs::{SECTIONS, Written};
-use super::model::{Protocol, TriggerType};
+use super::model::{Protocol, Reload, TriggerType};
 use super::schema::PayloadCheck;
 use super::sources::{PackSource, SourceFile};
 use super::yaml::{Data, Node};
@@ -20,6 +20,8 @@ const SENSOR_KEYS: &[&str] = &[
     "poll_interval",
     "trigger_types",
     "protocol",
+    "mode",
+    "reload",
     "pack",
     "name",
     "id",
@@ -40,7 +42,13 @@ const TRIGGER_KEYS: &[&str] = &[
     "uid",
     "metadata_file",
 ];
-const PROTOCOLS: &[&str] = &["auto", "payload", "rpc"];
+const PROTOCOLS: &[(&str, Protocol)] = &[
+    ("auto", Protocol::Auto),
+    ("payload", Protocol::Payload),
+    ("rpc", Protocol::Rpc),
+];
+const MODES: &[(&str, bool)] = &[("stream", false), ("command", true)];
+const RELOADS: &[(&str, Reload)] = &[("restart", Reload::Restart), ("overlap", Reload::Overlap)];
 
 /// A sensor as its file has it, before petrel.yaml has its say.
 pub struct SensorFile {
@@ -54,8 +62,14 @@ pub struct SensorFile {
     pub file_path: std::path::PathBuf,
     /// `poll_interval`, seconds.
     pub poll_interval: Option<u32>,
+    /// `mode: command`.
+    pub is_command: bool,
     /// `protocol`.
     pub protocol: Protocol,
+    /// `reload`.
+    pub reload: Reload,
+    /// A hash of its code.
+    pub code: String,
     /// Its knobs.
     pub written: Written,
 }
@@ -91,7 +105,13 @@ pub fn sensor(
     let description = fields.text("description");
     let enabled = enabled(&mut fields);
     let poll_interval = poll_interval(&mut fields);
-    let protocol = protocol(&mut fields);
+    let protocol = word(&mut fields, "protocol", PROTOCOLS);
+    let reload = word(&mut fields, "reload", RELOADS);
+    let is_command = command(&mut fields, poll_interval);
+    let code = file_path
+        .as_ref()
+        .and_then(|path| source.entry_points.get(path));
+    let code = code.map_or_else(String::new, |found| found.code.clone());
     let list = fields.list("trigger_types").and_then(Node::as_list);
     let list = fields.few(list.unwrap_or_default(), "trigger types");
     let faulty = fields.faulty;
@@ -106,7 +126,10 @@ pub fn sensor(
             description,
             enabled,
             poll_interval,
+            is_command,
             protocol,
+            reload,
+            code,
             written,
         })
     })();
@@ -217,25 +240,35 @@ fn poll_interval(fields: &mut Fields<'_, '_>) -> Option<u32> {
     seconds.filter(|seconds| *seconds > 0)
 }
 
-fn protocol(fields: &mut Fields<'_, '_>) -> Protocol {
-    let Some(node) = fields.get("protocol") else {
-        return Protocol::Auto;
+/// One word of a few, the first where none is written.
+fn word<T: Copy>(fields: &mut Fields<'_, '_>, key: &str, words: &[(&str, T)]) -> T {
+    let Some(node) = fields.get(key) else {
+        return words[0].1;
     };
-    match node.scalar_text().unwrap_or_default().as_str() {
-        "auto" => Protocol::Auto,
-        "payload" => Protocol::Payload,
-        "rpc" => Protocol::Rpc,
-        other => {
-            let near = did_you_mean(other, PROTOCOLS.iter().copied());
-            let help = near.unwrap_or_else(|| format!("write one of {}", PROTOCOLS.join(", ")));
-            fields.error(
-                node.span,
-                format!("unknown protocol \"{other}\""),
-                Some(help),
-            );
-            Protocol::Auto
-        }
+    let written = node.scalar_text().unwrap_or_default();
+    if let Some((_, found)) = words.iter().find(|(word, _)| *word == written) {
+        return *found;
     }
+    let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    let near = did_you_mean(&written, known.iter().copied());
+    let help = near.unwrap_or_else(|| format!("write one of {}", known.join(", ")));
+    fields.error(
+        node.span,
+        format!("unknown {key} \"{written}\""),
+        Some(help),
+    );
+    words[0].1
+}
+
+/// A program that is run again and again needs to know how often.
+fn command(fields: &mut Fields<'_, '_>, poll_interval: Option<u32>) -> bool {
+    let is_command = word(fields, "mode", MODES);
+    if is_command && poll_interval.is_none() {
+        let help = Some("add  poll_interval: 60  (seconds from start to start)".to_owned());
+        let message = "a sensor with  mode: command  has no \"poll_interval\"";
+        fields.error(fields.span_of("mode"), message, help);
+    }
+    is_command
 }
 
 /// One item of `trigger_types`: a description, or the reference of a type described elsewhere.

@@ -63,10 +63,12 @@ impl SourceFile {
 }
 
 /// What is known of an entry point without running it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryPoint {
     /// The file has an executable bit.
     pub executable: bool,
+    /// Of a sensor: a hash of it and of what it may import from its pack, hexadecimal.
+    pub code: String,
 }
 
 /// One folder with a `pack.yaml`.

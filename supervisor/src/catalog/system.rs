@@ -119,12 +119,12 @@ fn own_events() -> Vec<Row> {
         row(
             "st2.sensor.process_spawn",
             "The process of a sensor was started.",
-            any("object id timestamp pid cmd"),
+            any("object id ref timestamp pid cmd"),
         ),
         row(
             "st2.sensor.process_exit",
             "The process of a sensor has ended.",
-            any("object id timestamp exit_code"),
+            any("object id ref timestamp pid exit_code signal class hint"),
         ),
         row("st2.key_value_pair.create", "A key was created.", pair()),
         row("st2.key_value_pair.update", "A key was set.", pair()),

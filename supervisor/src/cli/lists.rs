@@ -257,6 +257,27 @@ impl Recorded {
     }
 }
 
+/// Says beside `enabled` who switched it and why: nobody should have to look for that.
+fn with_overrides(mut rows: Value) -> Value {
+    for row in rows.as_array_mut().into_iter().flatten() {
+        let switched = row["override"].take();
+        if let Some(by) = switched["by"].as_str() {
+            let word = if row["enabled"] == true {
+                "True"
+            } else {
+                "False"
+            };
+            let part = |name: &str, before: &str| {
+                let text = switched[name].as_str();
+                text.map_or_else(String::new, |text| format!("{before}{text}"))
+            };
+            let (until, reason) = (part("until", " until "), part("reason", ": "));
+            row["enabled"] = format!("{word} (switched by {by}{until}{reason})").into();
+        }
+    }
+    rows
+}
+
 fn show<const N: usize>(
     noun: &Noun,
     client: &Client,
@@ -268,7 +289,10 @@ fn show<const N: usize>(
         .collect();
     let path = format!("{}?{}", noun.path, query.join("&"));
     let answer = client::get(client.data.clone(), &path)?;
-    print::list(client, &answer.body, noun.columns)?;
+    match client.json || client.yaml {
+        true => print::list(client, &answer.body, noun.columns)?,
+        false => print::list(client, &with_overrides(answer.body.clone()), noun.columns)?,
+    }
     let shown = answer.body.as_array().map_or(0, Vec::len) as u64;
     if let Some(total) = answer.total.filter(|total| *total > shown) {
         let plural = noun.plural;

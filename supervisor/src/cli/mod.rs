@@ -4,6 +4,8 @@
 
 mod check;
 mod client;
+mod doctor;
+mod event;
 mod execution;
 mod key;
 mod link;
@@ -18,6 +20,10 @@ mod run;
 mod run_action;
 mod runner;
 mod sensor;
+mod sensor_control;
+mod sensor_crashes;
+mod sensor_logs;
+mod upgrade;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,6 +31,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::daemon;
+use crate::world::handover;
 use crate::world::paths::Given;
 use crate::world::spawn::WRAPPER;
 
@@ -42,6 +50,8 @@ enum Command {
     Run(run::Run),
     /// Say all that is wrong with packs, without running them.
     Check(check::Check),
+    /// Say what this host gives: isolation, disk, limits, Python; and the cure for each lack.
+    Doctor(doctor::Doctor),
     /// Sensors, and how they are.
     #[command(subcommand)]
     Sensor(sensor::Command),
@@ -59,6 +69,10 @@ enum Command {
     Action(lists::Listed),
     /// Take the packs as they are now: rules, actions, trigger types, configurations.
     Reload(reload::Reload),
+    /// Let another program go on in the place of the one that runs, without stopping anything.
+    Upgrade(upgrade::Upgrade),
+    #[command(hide = true)]
+    UpgradeCheck(upgrade::Check),
     /// Packs: install, make, configure, remove.
     #[command(subcommand)]
     Pack(pack::Command),
@@ -81,7 +95,7 @@ enum Command {
     Runner(runner::Command),
     /// Events that sensors reported.
     #[command(subcommand)]
-    Event(lists::Recorded),
+    Event(event::Command),
 }
 
 /// Where things lie; each also from the environment.
@@ -151,6 +165,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    match handover::received() {
+        Ok(None) => {}
+        Ok(Some(handover)) => return upgrade::take_over(args, handover),
+        Err(error) => return finish(Err(error)),
+    }
     match Cli::try_parse_from(args) {
         Ok(cli) => finish(run(cli.command)),
         Err(error) => {
@@ -163,14 +182,17 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(run) => run.run(),
+        Command::Run(run) => run.run(&daemon::Turn::default()),
         Command::Check(check) => check.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Sensor(command) => command.run(),
         Command::Trigger(list) => list.run(&lists::TRIGGERS),
         Command::Rule(command) => command.run(),
         Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
         Command::Reload(reload) => reload.run(),
+        Command::Upgrade(upgrade) => upgrade.run(),
+        Command::UpgradeCheck(check) => check.run(),
         Command::Pack(command) => command.run(),
         Command::Link(link) => link.run(),
         Command::Components(components) => components.run(),
@@ -179,7 +201,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Runner(command) => command.run(),
         Command::Execution(command) => command.run(),
         Command::Key(command) => command.run(),
-        Command::Event(list) => list.run(&lists::EVENTS),
+        Command::Event(command) => command.run(),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{client, print};
 use crate::catalog::diagnostics::did_you_mean;
 use crate::world::paths;
+use crate::world::runners::remote::askpass;
 
 /// The names that we answer to beside our own.
 pub const ALL: [&str; 3] = ["st2", "st2ctl", "st2sdk"];
@@ -56,6 +57,7 @@ pub fn translated(args: Vec<OsString>) -> Result<Vec<OsString>, String> {
         "st2" => st2(rest),
         "st2ctl" => st2ctl(rest),
         "st2sdk" => st2sdk(rest),
+        askpass::NAME => Ok(ours(&["runner", "askpass", "--"], rest)),
         _ => Ok(args),
     }
 }
@@ -138,12 +140,12 @@ pub struct Components {
 }
 
 impl Components {
-    /// Says of petrel and of each sensor whether it runs.
+    /// Says of petrel and of each sensor whether it runs; exit code 1 where petrel does not.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         print::line("##### st2 components status #####")?;
         let sensors = client::get(self.data.clone(), "/v1/sensortypes");
         let Ok(sensors) = sensors else {
-            return print::line("petrel is not running.").map(|()| ExitCode::SUCCESS);
+            return print::line("petrel is not running.").map(|()| ExitCode::FAILURE);
         };
         let lock = paths::data_dir(self.data)?.join("lock");
         let pid = fs::read_to_string(lock).unwrap_or_default();

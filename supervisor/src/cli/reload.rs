@@ -39,15 +39,32 @@ impl Reload {
                     let name = name.as_str().unwrap_or_default();
                     print::line(&format!("{word:8} {kind:9} {name}"))?;
                     nothing = false;
-                    if kind == "sensors" {
-                        eprintln!("note: sensors are taken at the next start of petrel run");
-                    }
                 }
             }
+        }
+        let kept = told(
+            &changes["kept"],
+            "stays as it was, for its new version has errors",
+        );
+        let refused = told(
+            &changes["refused"],
+            "goes on as it was, for the change cannot run",
+        );
+        if kept || refused {
+            return Ok(ExitCode::FAILURE);
         }
         if nothing {
             print::line("nothing changed")?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What was not taken, and why.
+fn told(what: &Value, words: &str) -> bool {
+    let all = what.as_object().into_iter().flatten();
+    let told = all.map(|(name, why)| {
+        eprintln!("{name} {words}\n{}\n", why.as_str().unwrap_or_default());
+    });
+    told.count() > 0
 }

@@ -5,9 +5,13 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Folders;
-use crate::daemon;
+use crate::daemon::{self, Turn};
 use crate::world::paths::Paths;
+use crate::world::signals;
 use crate::world::stream::{self, LogFormat};
+
+/// A sensor's `restart.limit.on_limit: escalate` stopped the supervisor.
+const ESCALATED: u8 = 3;
 
 /// See [`super::Command::Run`].
 #[derive(Debug, Args)]
@@ -21,10 +25,14 @@ pub struct Run {
 
 impl Run {
     /// Runs until it is told to stop.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, turn: &Turn) -> anyhow::Result<ExitCode> {
+        // The stream's thread begins here, and takes no signal either.
+        signals::defer();
         let paths = Paths::resolve(self.folders.into())?;
         let _written_out = stream::start(self.log_format);
-        daemon::run(&paths)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(match daemon::run(&paths, turn)? {
+            true => ExitCode::from(ESCALATED),
+            false => ExitCode::SUCCESS,
+        })
     }
 }

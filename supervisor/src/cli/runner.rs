@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::world::runners::http;
+use crate::world::runners::{http, remote};
 
 /// Kinds of runners that are programs of ours.
 #[derive(Debug, Subcommand)]
@@ -12,6 +12,14 @@ pub enum Command {
     /// Make one HTTP request.
     #[command(name = http::COMMAND)]
     HttpRequest,
+    /// Run one command or script on other hosts.
+    #[command(name = remote::COMMAND)]
+    Remote,
+    /// Answer a question of ssh.
+    Askpass {
+        /// What it asks.
+        prompt: String,
+    },
 }
 
 impl Command {
@@ -19,6 +27,8 @@ impl Command {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::HttpRequest => http::child::run()?,
+            Self::Remote => remote::child::run()?,
+            Self::Askpass { prompt } => remote::askpass::run(&prompt)?,
         }
         Ok(ExitCode::SUCCESS)
     }

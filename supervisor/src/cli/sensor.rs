@@ -7,7 +7,11 @@ use serde_json::Value;
 
 use super::client::{self, escaped};
 use super::lists::{List, SENSORS};
+use super::sensor_control::{Named, Switched};
+use super::sensor_crashes::Crashes;
+use super::sensor_logs::Logs;
 use super::{Client, print};
+use crate::core::input::Verb;
 
 /// See [`super::Command::Sensor`].
 #[derive(Debug, Subcommand)]
@@ -17,6 +21,26 @@ pub enum Command {
     /// Show one: its state, its process, its policy and where each value came from.
     #[command(visible_alias = "get")]
     Show(Show),
+    /// Their logs: standard error and log messages, also of those that are down
+    Logs(Logs),
+    /// Ends of one that nobody asked for: why, and what it did last
+    Crashes(Crashes),
+    /// Start them now, also out of backoff, cooldown or parked
+    Start(Named),
+    /// Stop them, until they are started by hand or petrel is started again
+    Stop(Named),
+    /// Stop them in order and start them again
+    Restart(Named),
+    /// Let them rest: told so where they can be, else stopped
+    Pause(Named),
+    /// Let them go on
+    Resume(Named),
+    /// Have them look for events at once
+    Poll(Named),
+    /// Enable them, whatever the files say
+    Enable(Switched),
+    /// Disable them, whatever the files say
+    Disable(Switched),
 }
 
 /// Names a sensor.
@@ -29,10 +53,13 @@ pub struct Show {
 }
 
 /// Members shown in order, before the policy.
-const PROPERTIES: [&str; 14] = [
+const PROPERTIES: [&str; 19] = [
     "ref",
     "description",
     "enabled",
+    "override.by",
+    "override.until",
+    "override.reason",
     "state",
     "status",
     "pid",
@@ -41,6 +68,8 @@ const PROPERTIES: [&str; 14] = [
     "last_exit.text",
     "last_exit.at",
     "last_exit.reason",
+    "last_exit.class",
+    "last_exit.hint",
     "next_start",
     "events",
     "rejected",
@@ -52,6 +81,16 @@ impl Command {
         match self {
             Self::List(list) => list.run(&SENSORS),
             Self::Show(show) => show.run(),
+            Self::Logs(logs) => logs.run(),
+            Self::Crashes(crashes) => crashes.run(),
+            Self::Start(named) => named.run(Verb::Start),
+            Self::Stop(named) => named.run(Verb::Stop),
+            Self::Restart(named) => named.run(Verb::Restart),
+            Self::Pause(named) => named.run(Verb::Pause),
+            Self::Resume(named) => named.run(Verb::Resume),
+            Self::Poll(named) => named.run(Verb::Poll),
+            Self::Enable(switched) => switched.run(Verb::Enable),
+            Self::Disable(switched) => switched.run(Verb::Disable),
         }
     }
 }

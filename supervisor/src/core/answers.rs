@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::effect::Effect;
 use super::intake::Reply;
+use super::recent::Message;
 use super::sensor::SensorIx;
 use super::step::{After, Core, Phase};
 
@@ -64,8 +65,10 @@ impl Core {
 
     /// Only to the living, and only once it said `hello`.
     pub(super) fn tell(&mut self, sensor: SensorIx, generation: u64, line: String) {
-        let slot = &self.sensors[sensor.0];
+        let slot = &mut self.sensors[sensor.0];
         if slot.converses && slot.life.generation == generation && self.phase != Phase::Stopped {
+            let message = Message::new(self.now.wall, line.as_bytes());
+            slot.recent(self.now.mono).tell(message);
             self.out.push(Effect::Tell {
                 sensor,
                 generation,

@@ -8,6 +8,7 @@ use super::executions::{blank, canceled};
 use super::ids;
 use super::input::Wanted;
 use super::record::{ExecutionChange, Outcome};
+use super::seal::sealed;
 use super::step::{After, Core};
 use crate::catalog::diagnostics::did_you_mean;
 use crate::rules::parameters::Given;
@@ -73,7 +74,10 @@ impl Core {
             };
             given.retain(|name, _| !fixed(name) || wanted.parameters.contains_key(name));
         }
-        self.asked(&wanted.action, &given, Given::Values, &[], &wanted.user)
+        // What was secret then is so now, whatever made it so.
+        let mut secret = sealed(before);
+        secret.retain(|name| !wanted.parameters.contains_key(name));
+        self.asked(&wanted.action, &given, Given::Values, &secret, &wanted.user)
     }
 
     /// The parameters of an action, filled in and checked.
@@ -146,7 +150,7 @@ impl Core {
     fn cancel_waiting(&mut self, seq: u64, user: &str) {
         let outcome = canceled(user, self.now.wall);
         match self.executions.forget(seq) {
-            Some(execution) => self.finish(&execution, outcome),
+            Some(execution) => self.finish(&execution, outcome, None),
             None => self.cancel_in_journal(seq, outcome),
         }
     }

@@ -43,6 +43,12 @@ pub struct Cause {
     /// How often it was tried before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u32,
+    /// How often its end was not known, and it was begun again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u32,
+    /// Identifier of the first of those that are tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
     /// Not before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Wall>,
@@ -60,6 +66,11 @@ impl Cause {
     /// Number of the execution that it comes from.
     pub fn parent_seq(&self) -> Option<u64> {
         ids::parse(ids::Kind::Execution, self.parent.as_deref()?)
+    }
+
+    /// Which try it is, from 1.
+    pub fn attempt(&self) -> u32 {
+        1 + self.retries + self.unknown
     }
 
     /// Where it goes in circles, the circle; else the whole way. None while it is short.

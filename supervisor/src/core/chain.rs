@@ -5,62 +5,18 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::cause::{By, Cause};
 use super::effect::RunOrder;
 use super::executions::{abandoned, canceled, failed};
 use super::ids;
+use super::progress::{Kept, Names, Progress, Rendered};
 use super::record::{Execution, ExecutionChange, Outcome, Status};
+use super::seal::{MASK, hide, longest_first};
 use super::step::Core;
 use crate::catalog::chain::{Chain, Task};
 use crate::rules::parameters::Given;
-
-/// How far a chain is.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// Results of the tasks that are over, in StackStorm's shape.
-    tasks: Vec<Value>,
-    /// The chain's own variables, rendered.
-    vars: Map<String, Value>,
-    /// What tasks published.
-    published: Map<String, Value>,
-    /// The task that is under way, and its execution.
-    current: Option<(String, String)>,
-}
-
-impl Progress {
-    /// Number of the execution of the task that is under way.
-    pub fn current(&self) -> Option<u64> {
-        let (_, id) = self.current.as_ref()?;
-        ids::parse(ids::Kind::Execution, id)
-    }
-
-    /// What templates may name beside the parameters: later ones hide earlier ones.
-    fn names(&self, parameters: &Map<String, Value>, context: Value) -> Map<String, Value> {
-        let mut names = parameters.clone();
-        names.extend(self.vars.clone());
-        names.extend(self.published.clone());
-        let mut results = Map::new();
-        for task in &self.tasks {
-            let name = task["name"].as_str().unwrap_or_default();
-            results.insert(name.to_owned(), task["result"].clone());
-        }
-        names.extend(results.clone());
-        names.insert("__results".to_owned(), Value::Object(results));
-        names.insert("action_context".to_owned(), context);
-        names
-    }
-
-    fn result(&self, error: Option<&str>) -> Value {
-        let mut result = json!({"tasks": self.tasks, "published": self.published});
-        if let Some(error) = error {
-            result["error"] = json!(error);
-        }
-        result
-    }
-}
 
 impl Core {
     /// Begins a chain, or goes on where the last supervisor left it.
@@ -71,14 +27,16 @@ impl Core {
         if running.is_none_or(|running| running.chain.is_some()) {
             return;
         }
-        let known = order.execution.progress.as_deref();
-        let known = known.and_then(|text| serde_json::from_str::<Progress>(text).ok());
+        let known = match self.opened_progress(&order.execution) {
+            Ok(known) => known,
+            Err(why) => return self.action_ended(seq, failed(why, self.now.wall)),
+        };
         let resumed = known.is_some();
         let mut progress = known.unwrap_or_default();
         if !resumed {
-            let names = progress.names(&order.parameters, self.chain_context(&order.execution));
+            let names = self.names_of(order, &progress, Map::new());
             match self.render(&chain.vars, &names) {
-                Ok(vars) => progress.vars = vars,
+                Ok(vars) => progress.set_vars(vars),
                 Err(why) => {
                     let why = format!("Failed rendering the chain's vars: {why}");
                     return self.action_ended(seq, failed(why, self.now.wall));
@@ -86,6 +44,8 @@ impl Core {
             }
         }
         if let Some(running) = self.executions.running.get_mut(&seq) {
+            let secrets = std::mem::take(&mut running.secrets);
+            running.secrets = longest_first([secrets, progress.secrets.clone()].concat());
             running.chain = Some(progress);
         }
         if !resumed {
@@ -96,21 +56,45 @@ impl Core {
     /// At start-up: a chain that was under way has its task's row to wait for.
     pub(super) fn resume_chain(&mut self, execution: Execution) {
         let seq = execution.seq;
-        let known = execution.progress.as_deref();
-        let known = known.and_then(|text| serde_json::from_str::<Progress>(text).ok());
+        // One that cannot be read is told of when it is begun again.
+        let known = self.opened_progress(&execution).ok().flatten();
         self.hold_slot(execution);
         if let Some(running) = self.executions.running.get_mut(&seq) {
             running.chain = known;
         }
     }
 
-    fn render(
-        &self,
-        values: &Map<String, Value>,
-        names: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, String> {
+    /// Renders with what templates get, and once more with what is shown of it: a value that comes
+    /// out otherwise took from something hidden.
+    fn render(&self, values: &Map<String, Value>, names: &Names) -> Result<Rendered, String> {
         let store = self.store.view().at(self.now.wall);
-        self.rules.render(values, names, &store)
+        let real = self.rules.render(values, &names.real, &store)?;
+        let mut shown = Map::new();
+        for (name, value) in &real {
+            let template = values.get(name).unwrap_or(value);
+            let seen = self.seen(template, value, names);
+            if seen != *value {
+                shown.insert(name.clone(), seen);
+            }
+        }
+        Ok(Rendered { real, shown })
+    }
+
+    fn seen(&self, template: &Value, value: &Value, names: &Names) -> Value {
+        // Decrypted here and now, the value is the same with either.
+        if template.to_string().contains("decrypt_kv") {
+            return json!(MASK);
+        }
+        let mut seen = value.clone();
+        if names.real != names.shown {
+            let store = self.store.view().at(self.now.wall);
+            let one = Map::from_iter([("value".to_owned(), template.clone())]);
+            let rendered = self.rules.render(&one, &names.shown, &store);
+            let rendered = rendered.ok().and_then(|mut one| one.remove("value"));
+            seen = rendered.unwrap_or(json!(MASK));
+        }
+        hide(&mut seen, &names.secrets);
+        seen
     }
 
     fn chain_context(&self, execution: &Execution) -> Value {
@@ -126,7 +110,8 @@ impl Core {
                 };
                 if let Some(progress) = &mut running.chain {
                     progress.current = Some((task.name.clone(), id));
-                    let progress = serde_json::to_string(progress).unwrap_or_default();
+                    let progress = progress.clone();
+                    let progress = self.sealed_progress(&progress);
                     let change = ExecutionChange::Progress { seq, progress };
                     self.batch.changes.push(change);
                 }
@@ -150,10 +135,10 @@ impl Core {
         let refused = |why: String| {
             format!("Failed to run task \"{name}\". Parameter rendering failed. {why}")
         };
-        let (names, secret) = self.chain_names(&parent).map_err(refused)?;
+        let names = self.chain_names(&parent).map_err(refused)?;
         let given = self.render(&task.parameters, &names).map_err(refused)?;
-        let secret = tainted(&task.parameters, &secret);
-        let asked = self.asked(action, &given, Given::Values, &secret, "petrel");
+        let secret: Vec<String> = given.shown.keys().cloned().collect();
+        let asked = self.asked(action, &given.real, Given::Values, &secret, "petrel");
         let asked = asked.map_err(|why| format!("Failed to run task \"{name}\". {why}"))?;
         let mut trail = parent.cause.trail.clone();
         trail.push(format!("{} ({name}) > {action}", parent.action));
@@ -169,18 +154,26 @@ impl Core {
         Ok(ids::format(ids::Kind::Execution, self.now.wall, child))
     }
 
-    /// What templates of a chain may name, and which of its parameters are secret.
-    fn chain_names(&self, parent: &Execution) -> Result<(Map<String, Value>, Vec<String>), String> {
+    /// What templates of a chain that is under way may name.
+    fn chain_names(&self, parent: &Execution) -> Result<Names, String> {
         let order = self.order(parent.clone())?;
-        let secret = order.secrets;
         let progress = self.executions.running.get(&parent.seq);
         let progress = progress.and_then(|running| running.chain.clone());
-        let context = self.chain_context(parent);
-        let mut names = progress
-            .unwrap_or_default()
-            .names(&order.parameters, context);
-        names.insert("config_context".to_owned(), Value::Object(order.config));
-        Ok((names, secret))
+        let config = Value::Object(order.config.clone());
+        let more = Map::from_iter([("config_context".to_owned(), config)]);
+        Ok(self.names_of(&order, &progress.unwrap_or_default(), more))
+    }
+
+    fn names_of(
+        &self,
+        order: &RunOrder,
+        progress: &Progress,
+        mut more: Map<String, Value>,
+    ) -> Names {
+        let context = self.chain_context(&order.execution);
+        more.insert("action_context".to_owned(), context);
+        let secrets = self.secret_texts(order);
+        progress.names(&order.parameters, &order.secrets, &more, secrets)
     }
 
     fn skips_notify(&self, parent: &Execution, task: &str) -> bool {
@@ -190,7 +183,7 @@ impl Core {
     }
 
     /// The chain of a task that is over goes on.
-    pub(super) fn task_over(&mut self, task: &Execution, outcome: &Outcome) {
+    pub(super) fn task_over(&mut self, task: &Execution, outcome: &Outcome, kept: Option<Kept>) {
         let parent = task
             .cause
             .parent_seq()
@@ -203,9 +196,12 @@ impl Core {
         let Some(progress) = &mut running.chain else {
             return;
         };
-        progress.current = None;
         let name = task.cause.task.clone().unwrap_or_default();
-        progress.tasks.push(shown(task, &name, outcome));
+        if let Some(kept) = &kept {
+            let secrets = std::mem::take(&mut running.secrets);
+            running.secrets = longest_first([secrets, kept.secrets.clone()].concat());
+        }
+        progress.over(task, outcome, kept);
         if let Some(user) = user {
             let outcome = Outcome {
                 result: progress.result(None),
@@ -246,11 +242,11 @@ impl Core {
         if task.publish.is_empty() {
             return Ok(());
         }
-        let (names, _) = self.chain_names(parent)?;
+        let names = self.chain_names(parent)?;
         let published = self.render(&task.publish, &names)?;
         let running = self.executions.running.get_mut(&parent.seq);
         if let Some(progress) = running.and_then(|running| running.chain.as_mut()) {
-            progress.published.extend(published);
+            progress.publish(published);
         }
         Ok(())
     }
@@ -265,30 +261,4 @@ impl Core {
         };
         self.action_ended(seq, outcome);
     }
-}
-
-/// Parameters of a task whose templates take from what is secret in the chain.
-fn tainted(parameters: &Map<String, Value>, secret: &[String]) -> Vec<String> {
-    let takes = |value: &Value| {
-        let text = value.to_string();
-        text.contains("decrypt_kv") || secret.iter().any(|name| text.contains(name.as_str()))
-    };
-    let some = parameters.iter().filter(|(_, value)| takes(value));
-    some.map(|(name, _)| name.clone()).collect()
-}
-
-/// A task that is over, as StackStorm's result shows it.
-fn shown(task: &Execution, name: &str, outcome: &Outcome) -> Value {
-    let id = task.id();
-    json!({
-        "id": name,
-        "name": name,
-        "execution_id": id,
-        "liveaction_id": id,
-        "workflow": null,
-        "created_at": task.requested.rfc3339(),
-        "updated_at": outcome.ended.rfc3339(),
-        "state": outcome.status.word(),
-        "result": outcome.result,
-    })
 }

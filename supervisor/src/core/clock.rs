@@ -47,3 +47,28 @@ pub struct Now {
     /// The calendar.
     pub wall: Wall,
 }
+
+/// A [`Wall`] in a file that people read, too.
+pub mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Wall;
+
+    /// As [`Wall::rfc3339`].
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(at: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&at.rfc3339())
+    }
+
+    /// From RFC 3339.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Wall, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let at: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        Ok(Wall(at.as_microsecond()))
+    }
+}

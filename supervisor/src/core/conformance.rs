@@ -17,7 +17,7 @@ use super::sensor::SensorIx;
 use super::step::Boot;
 use super::{Core, Effect, Input};
 use crate::catalog::schema::{PayloadCheck, Validation};
-use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
+use crate::catalog::{Catalog, Protocol, Reload, Sensor, TriggerType};
 use crate::rules::{self, RuleSet};
 
 const SENSOR: SensorIx = SensorIx(0);
@@ -54,6 +54,10 @@ fn catalog() -> Catalog {
         file_path: PathBuf::from("/packs/conformance/sensors/scripted.py"),
         poll_interval: None,
         trigger_types: catalog.trigger_types.keys().cloned().collect(),
+        is_command: false,
+        reload: Reload::Restart,
+        code: String::new(),
+        instance: None,
         protocol: Protocol::Auto,
         policy: Default::default(),
         policy_sources: Default::default(),
@@ -93,6 +97,7 @@ impl Host {
             sensor: SENSOR,
             generation: 1,
             pid: 7,
+            interpreter: None,
         });
         host
     }

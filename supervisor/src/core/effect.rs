@@ -6,18 +6,27 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::datastore::View;
+use super::logs::LogRecord;
 use super::notice::Notice;
+use super::queue::Fetch;
 use super::record::{Batch, Execution};
 use super::sensor::SensorIx;
 use crate::catalog;
+use crate::catalog::policy::StopSignal;
 use crate::rules::RuleSet;
 
-/// A signal to a sensor's group.
+/// A signal to a sensor's processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, then SIGCONT so that a stopped one hears it.
-    Terminate,
-    /// SIGKILL.
+    /// The stop signal to its leader, then SIGCONT so that a stopped one hears it.
+    Stop(StopSignal),
+    /// The same to its group.
+    StopGroup(StopSignal),
+    /// SIGABRT to its leader, then SIGCONT.
+    Abort,
+    /// SIGUSR1 to its leader: our host writes its stack to the log.
+    Trace,
+    /// SIGKILL to its tree.
     Kill,
 }
 
@@ -45,6 +54,17 @@ pub enum Effect {
         sensor: SensorIx,
         /// Its start.
         generation: u64,
+        /// What is started.
+        spec: Arc<catalog::Sensor>,
+        /// Its configuration, or what is wrong with that.
+        config: Result<Arc<Map<String, Value>>, String>,
+    },
+    /// See whether this sensor could be started; answer with `Tried`.
+    Preflight {
+        /// In whose place it is to come.
+        sensor: SensorIx,
+        /// What is tried.
+        spec: Arc<catalog::Sensor>,
         /// Its configuration, or what is wrong with that.
         config: Result<Arc<Map<String, Value>>, String>,
     },
@@ -64,7 +84,7 @@ pub enum Effect {
         /// Its start.
         generation: u64,
     },
-    /// Signal a sensor's group.
+    /// Signal a sensor's processes.
     Signal {
         /// Which.
         sensor: SensorIx,
@@ -72,6 +92,13 @@ pub enum Effect {
         generation: u64,
         /// What.
         signal: Signal,
+    },
+    /// See how much memory a sensor's process has; answer with `Measured`.
+    Measure {
+        /// Which.
+        sensor: SensorIx,
+        /// Its start.
+        generation: u64,
     },
     /// So many pieces of a sensor's output are settled: as many more may be read.
     Credit {
@@ -90,12 +117,7 @@ pub enum Effect {
         batch: Batch,
     },
     /// Fetch owed executions from the journal, after all commits so far.
-    Refill {
-        /// Executions above this number.
-        after: u64,
-        /// At most so many.
-        most: usize,
-    },
+    Refill(Fetch),
     /// Run an action; answer with `ActionEnded`.
     Run(Box<RunOrder>),
     /// End a running action: politely, or at once.
@@ -112,6 +134,13 @@ pub enum Effect {
     },
     /// Tell people.
     Notice(Notice),
+    /// A record of a sensor's log: show it, keep it.
+    Log {
+        /// Whose.
+        spec: Arc<catalog::Sensor>,
+        /// The record.
+        record: Arc<LogRecord>,
+    },
     /// Answer a question of the API.
     Reply {
         /// Which question.
@@ -125,11 +154,16 @@ pub enum Effect {
         catalog: Arc<catalog::Catalog>,
         /// Their rules.
         rules: Arc<RuleSet>,
+        /// What each sensor is, by its index.
+        sensors: Vec<Arc<catalog::Sensor>>,
     },
     /// The datastore as intake is to see it from now on.
     Datastore(View),
     /// Everything is at rest and on disk.
-    Exit,
+    Exit {
+        /// A sensor's policy stopped the supervisor, which is to say so by its exit code.
+        escalated: bool,
+    },
 }
 
 /// When the core wants to be called again even if nothing happens.

@@ -1,16 +1,17 @@
 //! From a matched rule to a settled execution.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::cause::Cause;
-use super::chain::Progress;
+use super::cause::{By, Cause};
 use super::clock::Wall;
 use super::effect::{Effect, RunOrder};
+use super::handover::HandedExecution;
 use super::notice::{Level, Notice};
+use super::progress::{Kept, Progress};
 use super::queue::{Admitted, Queue};
 use super::record::{Execution, ExecutionChange, Outcome, Status};
 use super::seal;
@@ -20,6 +21,9 @@ use crate::rules::{Requested, parameters};
 
 /// Time limit of an action that names none, seconds; StackStorm's for Python actions.
 const TIMEOUT_S: f64 = 600.0;
+
+/// How long the remote runners may take to reach one host, seconds.
+const CONNECT_S: f64 = 100.0;
 
 /// What was found of an execution that ran when the last supervisor ended; the crash table.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct Recovered {
 /// See [`Recovered`].
 #[derive(Clone, Debug)]
 pub enum Found {
+    /// It still runs, and was handed over.
+    Runs(Box<HandedExecution>),
     /// Its wrapper wrote down how it ended.
     Ended(Outcome),
     /// Its wrapper never began it: it is owed again.
@@ -45,16 +51,16 @@ pub enum Found {
 pub(super) struct Running {
     pub execution: Execution,
     /// When it is stopped for taking too long; none before it runs.
-    deadline: Option<Duration>,
+    pub deadline: Option<Duration>,
     /// Its time limit, where it was stopped for taking longer.
-    timed_out: Option<Duration>,
+    pub timed_out: Option<Duration>,
     /// Who does not want it any more.
     pub canceled: Option<String>,
     /// It has one of the slots; a chain, which only waits, has none.
-    has_slot: bool,
+    pub has_slot: bool,
     /// What nobody may see of its result.
-    secrets: Vec<String>,
-    limit: Duration,
+    pub secrets: Vec<String>,
+    pub limit: Duration,
     /// How far it is, where it is a chain.
     pub chain: Option<Progress>,
 }
@@ -131,9 +137,17 @@ impl Executions {
         of_later.or_else(|| self.queue.forget(seq))
     }
 
+    /// One that was handed over runs on.
+    fn resume(&mut self, running: Running) {
+        if running.has_slot {
+            self.queue.begun(&running.execution);
+        }
+        self.running.insert(running.execution.seq, running);
+    }
+
     fn release(&mut self, running: &Running) {
         if running.has_slot {
-            self.queue.release();
+            self.queue.release(&running.execution.action);
         }
     }
 }
@@ -185,7 +199,7 @@ impl Core {
     }
 
     fn admit(&mut self, execution: &Execution) -> bool {
-        let held = self.held(execution).is_some();
+        let held = self.holds || self.held(execution).is_some();
         self.executions.queue.admit(execution, held) == Admitted::Runs
     }
 
@@ -200,7 +214,7 @@ impl Core {
         self.after
             .push(After::Notice(notice.execution(execution.id())));
         let (seq, outcome) = (execution.seq, failed(why, self.now.wall));
-        self.task_over(execution, &outcome);
+        self.task_over(execution, &outcome, None);
         self.batch
             .changes
             .push(ExecutionChange::Ended { seq, outcome });
@@ -213,14 +227,15 @@ impl Core {
 
     /// Gives free slots to those that wait, and fetches more where memory runs low.
     pub(super) fn claim(&mut self) {
-        if self.executions.closed {
+        if self.executions.closed || self.holds {
             return;
         }
         self.wake_due();
         loop {
-            let held = self.all_held();
-            let next = self.executions.queue.claim(|one| held.contains(&one.seq));
-            let Some(mut execution) = next else { break };
+            self.apply_limits();
+            let Some(mut execution) = self.next_to_run() else {
+                break;
+            };
             let at = self.now.wall;
             let seq = execution.seq;
             self.batch
@@ -230,21 +245,19 @@ impl Core {
             execution.started = Some(at);
             self.hold_slot(execution);
         }
-        self.apply_limits();
-        if let Some((after, most)) = self.executions.queue.wants() {
+        let wanted = self.executions.queue.wants();
+        if !wanted.is_empty() {
             self.seal();
-            self.out.push(Effect::Refill { after, most });
+            self.out.extend(wanted.into_iter().map(Effect::Refill));
         }
     }
 
-    fn all_held(&mut self) -> HashSet<u64> {
-        if self.catalog.policies.is_empty() {
-            return HashSet::new();
-        }
-        let waiting = self.executions.queue.waiting_mut();
-        let waiting: Vec<Execution> = waiting.map(|one| one.clone()).collect();
-        let held = waiting.iter().filter(|one| self.held(one).is_some());
-        held.map(|one| one.seq).collect()
+    fn next_to_run(&mut self) -> Option<Execution> {
+        // The policies look at what runs, and at nothing of the queue.
+        let mut queue = std::mem::replace(&mut self.executions.queue, Queue::new(1));
+        let next = queue.claim(|one| self.held(one).is_none());
+        self.executions.queue = queue;
+        next
     }
 
     fn wake_due(&mut self) {
@@ -258,7 +271,7 @@ impl Core {
     }
 
     /// Fetched from the journal. Chains wait for nobody's slot.
-    pub(super) fn refilled(&mut self, executions: Vec<Execution>, all: bool) {
+    pub(super) fn refilled(&mut self, of: Option<&str>, executions: Vec<Execution>, all: bool) {
         let unwanted = std::mem::take(&mut self.executions.unwanted);
         let last = executions.last().map(|one| one.seq);
         let wanted = executions
@@ -272,7 +285,11 @@ impl Core {
             let at = due(&execution).unwrap_or_default();
             self.executions.later.insert((at, execution.seq), execution);
         }
-        self.executions.queue.refill(others, last, all);
+        self.executions.queue.refill(of, others, last, all);
+        if self.executions.queue.is_fetching() {
+            // They may be in what is still on its way.
+            self.executions.unwanted = unwanted;
+        }
         for mut execution in chains {
             let (seq, at) = (execution.seq, self.now.wall);
             self.batch
@@ -324,9 +341,13 @@ impl Core {
         let action = self.catalog.actions.get(name).map(Arc::clone);
         let action = action.ok_or_else(|| format!("action \"{name}\" does not exist any more"))?;
         let given = self.open_parameters(&execution.parameters)?;
+        let config = match self.catalog.packs.get(&action.pack) {
+            Some(pack) => self.config_of_pack(pack)?,
+            None => Map::new(),
+        };
         Ok(RunOrder {
             parameters: parameters::with_defaults(&action, &given),
-            config: self.config_of(&action.pack)?,
+            config,
             secrets: seal::names(&action, &execution),
             action,
             execution,
@@ -334,7 +355,7 @@ impl Core {
     }
 
     fn begin_run(&mut self, seq: u64, order: RunOrder) {
-        let limit = timeout(&order.parameters);
+        let limit = timeout(order.action.runner, &order.parameters);
         let secrets = self.secret_texts(&order);
         let Some(running) = self.executions.running.get_mut(&seq) else {
             return;
@@ -399,51 +420,86 @@ impl Core {
             outcome.status = Status::Canceled;
         }
         let execution = running.execution;
-        self.check_output(&execution, &mut outcome);
+        if outcome.is_unknown()
+            && self.phase == Phase::Running
+            && let Some(again) = self.owe_again(&execution)
+        {
+            return self.executions.queue.put(again);
+        }
+        let is_task = execution.cause.by == By::Task;
+        let whole = is_task.then(|| match &running.chain {
+            Some(progress) => progress.whole(outcome.result.clone()),
+            None => outcome.result.clone(),
+        });
+        let hidden = self.check_output(&execution, &mut outcome);
         seal::hide(&mut outcome.result, &running.secrets);
-        self.finish(&execution, outcome);
+        let secrets = [running.secrets, hidden].concat();
+        let kept = whole.and_then(|whole| Kept::of(whole, &outcome, secrets));
+        self.finish(&execution, outcome, kept);
     }
 
-    /// Writes down an end, and tells of it all who have a use for it.
-    pub(super) fn finish(&mut self, execution: &Execution, outcome: Outcome) {
+    /// Writes down an end, and tells of it all who have a use for it; what was `kept` of its result
+    /// is for the chain that it is a task of.
+    pub(super) fn finish(&mut self, execution: &Execution, outcome: Outcome, kept: Option<Kept>) {
         let seq = execution.seq;
         let before = std::mem::replace(&mut self.trail, execution.cause.trail.clone());
-        let notice = ended_notice(execution, &outcome);
+        let well = outcome.status == Status::Succeeded;
+        let is_shown = !well || self.hush.admits("execution.ended", self.now.mono);
+        let notice = is_shown.then(|| ended_notice(execution, &outcome));
         self.tell_of_end(execution, &outcome);
         self.notify_routes(execution, &outcome);
-        self.task_over(execution, &outcome);
+        self.task_over(execution, &outcome, kept);
         self.retry(execution, &outcome);
         self.trail = before;
         self.batch
             .changes
             .push(ExecutionChange::Ended { seq, outcome });
         self.after.push(After::Settled(seq));
-        self.after.push(After::Notice(notice));
+        self.after.extend(notice.map(After::Notice));
     }
 
     /// The crash table, at start-up. A chain goes on where it was: its tasks have rows of their own.
     pub(super) fn settle_recovered(&mut self) {
         for Recovered { execution, found } in std::mem::take(&mut self.executions.recovered) {
             let seq = execution.seq;
+            if let Found::Runs(handed) = found {
+                self.executions.resume(handed.with(execution));
+                continue;
+            }
             if self.is_chain(&execution.action) {
                 self.resume_chain(execution);
                 continue;
             }
             match found {
+                Found::Runs(_) => {}
                 Found::NeverBegan => {
                     self.batch.changes.push(ExecutionChange::Returned { seq });
                     self.after.push(After::Settled(seq));
                 }
-                Found::Ended(outcome) => self.finish(&execution, self.hidden(&execution, outcome)),
-                Found::Unknown => self.finish(&execution, abandoned(self.now.wall)),
+                Found::Ended(outcome) => {
+                    let (outcome, kept) = self.hidden(&execution, outcome);
+                    self.finish(&execution, outcome, kept);
+                }
+                Found::Unknown => self.settle_unknown(&execution),
             }
         }
     }
 }
 
-fn timeout(parameters: &Map<String, Value>) -> Duration {
+/// How long an execution may take. The remote runners give each host its time by themselves, so that
+/// what the other hosts said is kept; theirs is what all of them may take.
+fn timeout(runner: Runner, parameters: &Map<String, Value>) -> Duration {
     let seconds = parameters.get("timeout").and_then(Value::as_f64);
     let seconds = seconds.filter(|seconds| *seconds > 0.0);
+    let seconds = match runner {
+        Runner::RemoteShellCmd | Runner::RemoteShellScript => {
+            let hosts = parameters.get("hosts").and_then(Value::as_str);
+            let hosts = hosts.unwrap_or_default().split(',').count();
+            let hosts = f64::from(u32::try_from(hosts).unwrap_or(u32::MAX));
+            seconds.map(|seconds| hosts * (seconds + CONNECT_S))
+        }
+        _ => seconds,
+    };
     Duration::try_from_secs_f64(seconds.unwrap_or(TIMEOUT_S))
         .unwrap_or(Duration::from_secs_f64(TIMEOUT_S))
 }

@@ -16,7 +16,12 @@ pub enum Kind {
 
 /// The identifier of the row `seq` that was made at `at`.
 pub fn format(kind: Kind, at: Wall, seq: u64) -> String {
-    format!("{:08x}{:x}{seq:015x}", at.seconds() as u32, kind as u8)
+    format!("{:08x}{}", at.seconds() as u32, ending(kind, seq))
+}
+
+/// What identifiers of this row end with, whenever it was made.
+pub fn ending(kind: Kind, seq: u64) -> String {
+    format!("{:x}{seq:015x}", kind as u8)
 }
 
 /// The row that `id` names, if it is an identifier of this kind.

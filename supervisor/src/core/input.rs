@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::intake::Said;
+use super::isolation::Isolation;
 use super::kv::KvAsk;
-use super::log_line::LogLine;
-use super::record::{Execution, Exit, Outcome};
+use super::logs::LogLine;
+use super::record::{End, Execution, Outcome};
+use super::reload::News;
 use super::sensor::SensorIx;
-use crate::catalog::Catalog;
-use crate::rules::RuleSet;
+use super::view::RejectedRow;
+use crate::catalog::Sensor;
 
 /// An event that the journal knew already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +30,15 @@ pub enum Ask {
     /// Of the datastore.
     Kv(KvAsk),
     /// Take these packs and rules.
-    Reload(Box<Catalog>, Arc<RuleSet>),
+    Reload(Box<News>),
+    /// Do something to sensors.
+    Control(Control),
     /// Run an action.
     Run(Box<Wanted>),
+    /// Take an event.
+    Inject(Injected),
+    /// Do something with a message that was refused.
+    Rejected(Refusal),
     /// Cancel an execution.
     Cancel {
         /// Its number.
@@ -46,6 +55,46 @@ pub enum Ask {
     },
 }
 
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Start it now, also out of backoff, cooldown or parked.
+    Start,
+    /// Stop it, until it is started by hand or the supervisor starts again.
+    Stop,
+    /// Stop it and start it again.
+    Restart,
+    /// Let it rest.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Have it look for events at once.
+    Poll,
+    /// It is to run, whatever the files say.
+    Enable,
+    /// It is not to run, whatever the files say.
+    Disable,
+}
+
+/// A command about sensors.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Control {
+    /// What.
+    pub verb: Verb,
+    /// References, or globs of them.
+    pub sensors: Vec<String>,
+    /// Why, for `enable` and `disable`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// How long `enable` and `disable` hold, seconds.
+    #[serde(default)]
+    pub for_seconds: Option<f64>,
+    /// Who.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
 /// An action that somebody wants to run.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -57,6 +106,26 @@ pub struct Wanted {
     pub user: String,
     /// Run again: its identifier, and its parameters as the journal has them.
     pub again: Option<(String, Map<String, Value>)>,
+}
+
+/// What is to become of a message that was refused.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// It is given to the rules once more.
+    Retry(Box<RejectedRow>),
+    /// It is not wanted any more: its number.
+    Drop(u64),
+}
+
+/// An event that somebody wants to be there.
+#[derive(Clone, Debug)]
+pub struct Injected {
+    /// Reference of its trigger.
+    pub trigger: String,
+    /// Its payload.
+    pub payload: Map<String, Value>,
+    /// Its trace tag.
+    pub trace_tag: Option<String>,
 }
 
 /// Something that happened.
@@ -72,6 +141,8 @@ pub enum Input {
         generation: u64,
         /// Process, and process group.
         pid: u32,
+        /// What runs its program, where that is no program itself.
+        interpreter: Option<String>,
     },
     /// The wrapper became the program.
     Executed {
@@ -79,6 +150,31 @@ pub enum Input {
         sensor: SensorIx,
         /// Its start.
         generation: u64,
+    },
+    /// The program wrote a newline to its descriptor 3.
+    Notified {
+        /// Which sensor.
+        sensor: SensorIx,
+        /// Its start.
+        generation: u64,
+    },
+    /// How a sensor's start is kept in.
+    Isolated {
+        /// Which sensor.
+        sensor: SensorIx,
+        /// Its start.
+        generation: u64,
+        /// How.
+        isolation: Box<Isolation>,
+    },
+    /// Processes of a start do not end although they were killed.
+    Survived {
+        /// Which sensor.
+        sensor: SensorIx,
+        /// Its start.
+        generation: u64,
+        /// Which processes, and what to do.
+        text: String,
     },
     /// A piece of a sensor's output, read and judged.
     Said {
@@ -96,12 +192,14 @@ pub enum Input {
         /// Its start.
         generation: u64,
     },
-    /// A record of a sensor's log.
+    /// Records of a sensor's log.
     Logged {
         /// Which sensor.
         sensor: SensorIx,
-        /// What.
-        line: LogLine,
+        /// Its start.
+        generation: u64,
+        /// In the order written.
+        lines: Vec<LogLine>,
     },
     /// A sensor's process and all of its group are gone, or it could not be started.
     Ended {
@@ -110,13 +208,27 @@ pub enum Input {
         /// Its start.
         generation: u64,
         /// How.
-        exit: Exit,
-        /// Why it could not be started, or what its exit code means.
-        hint: Option<String>,
-        /// Last lines of its log.
-        tail: Vec<String>,
-        /// Chance for the jitter, 0 to 1.
-        luck: f64,
+        end: Box<End>,
+    },
+    /// New packs, which nobody asked for: their files changed.
+    News(Box<News>),
+    /// A sensor was tried.
+    Tried {
+        /// In whose place it is to come.
+        sensor: SensorIx,
+        /// What was tried.
+        spec: Arc<Sensor>,
+        /// Why it cannot run.
+        fault: Option<String>,
+    },
+    /// What a process has of memory; zero where it is gone.
+    Measured {
+        /// Which sensor.
+        sensor: SensorIx,
+        /// Its start.
+        generation: u64,
+        /// Resident, bytes.
+        rss: u64,
     },
     /// All batches up to this number are on disk.
     Committed {
@@ -125,10 +237,19 @@ pub enum Input {
         /// Events in them that were known already.
         duplicates: Vec<Duplicate>,
     },
+    /// These batches, of events that need not be on disk, are written; earlier ones need not be.
+    Written {
+        /// Their numbers, rising.
+        numbers: Vec<u64>,
+        /// Events in them that were known already.
+        duplicates: Vec<Duplicate>,
+    },
     /// The journal cannot write (some) or can again (none).
     JournalStuck(Option<String>),
     /// Owed executions from the journal.
     Refilled {
+        /// Of which action; none for those that no policy delays.
+        of: Option<String>,
         /// In order.
         executions: Vec<Execution>,
         /// There are no more.

@@ -5,17 +5,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use petrel_sdk::line::{Line, LineBuffer};
 use petrel_sdk::protocol::{
     self, BadMessage, Call, Capabilities, Dispatch, Fail, FromSensor, Id, Log, Message, RpcError,
     code,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::clock::Wall;
 use super::datastore::View;
+use super::handover::{HandedIntake, HandedLine, HandedReader};
+use super::recent::{Heard, Message as Kept, Start};
 use super::sensor::SensorIx;
 use crate::catalog::schema::{Checked, Validation};
 use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
@@ -23,7 +27,7 @@ use crate::rules::store::{NoKeys, Store};
 use crate::rules::{Judgement, RuleSet};
 
 /// Where an answer goes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// The request; none where it could not be read, which is answered with `id: null`.
     pub id: Option<Id>,
@@ -117,7 +121,12 @@ pub enum Said {
     /// Its status line.
     Status(String),
     /// A sign of life.
-    Heartbeat,
+    Heartbeat {
+        /// More time is asked for.
+        extend: Option<Duration>,
+        /// For how long the present poll has gone on.
+        poll: Option<Duration>,
+    },
     /// Last words.
     Fail(Fail),
     /// A line that is neither payload nor message.
@@ -152,6 +161,13 @@ pub enum Said {
 /// Longest noise that is shown, characters.
 const NOISE_SHOWN: usize = 500;
 
+/// A time in a sensor's message; no number that is none, and at most a year, so that sums of times
+/// never overflow.
+pub fn seconds(number: f64) -> Option<Duration> {
+    let year = 366.0 * 86_400.0;
+    Duration::try_from_secs_f64(number.min(year)).ok()
+}
+
 /// Reads all sensors.
 #[derive(Debug)]
 pub struct Intake {
@@ -165,6 +181,7 @@ pub struct Intake {
     sensors: Vec<Arc<Sensor>>,
     readers: HashMap<(SensorIx, u64), Reader>,
     lenient: HashSet<String>,
+    heard: Heard,
     batches: u64,
     /// When the piece at hand was read: the time of its events, for criteria on ages.
     now: Wall,
@@ -190,6 +207,7 @@ impl Intake {
             validation,
             readers: HashMap::new(),
             lenient: HashSet::new(),
+            heard: Heard::default(),
             batches: 0,
             now: Wall::default(),
         }
@@ -200,11 +218,50 @@ impl Intake {
         self.view = view;
     }
 
-    /// New packs, by which is judged from now on; the sensors stay.
-    pub fn adopt(&mut self, catalog: Arc<Catalog>, rules: Arc<RuleSet>) {
+    /// New packs, by which is judged from now on, and what each sensor is.
+    pub fn adopt(&mut self, catalog: Arc<Catalog>, rules: Arc<RuleSet>, sensors: Vec<Arc<Sensor>>) {
+        self.sensors = sensors;
         self.rule_set = rules.hash().into();
         self.catalog = catalog;
         self.rules = rules;
+    }
+
+    /// What only we know.
+    pub fn hand_over(&self) -> HandedIntake {
+        let readers = self.readers.iter().map(|((sensor, generation), reader)| {
+            let line = HandedLine::of(&reader.lines);
+            HandedReader {
+                sensor: sensor.0,
+                generation: *generation,
+                payloads: reader.payloads,
+                line,
+            }
+        });
+        HandedIntake {
+            readers: readers.collect(),
+            lenient: self.lenient.iter().cloned().collect(),
+            batches: self.batches,
+        }
+    }
+
+    /// Reads on where another one stood, whose sensors have the same indexes.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub fn resume(&mut self, handed: HandedIntake) -> Result<(), String> {
+        for one in handed.readers {
+            let spec = self.sensors.get(one.sensor);
+            let spec = spec.ok_or("output of a sensor that was not handed over")?;
+            let reader = Reader {
+                lines: one.line.buffer(spec.policy.limits.line_bytes)?,
+                payloads: one.payloads,
+            };
+            let key = (SensorIx(one.sensor), one.generation);
+            self.readers.insert(key, reader);
+        }
+        self.lenient = handed.lenient.into_iter().collect();
+        self.batches = handed.batches;
+        Ok(())
     }
 
     fn tick(&mut self, now: Wall) {
@@ -227,10 +284,15 @@ impl Intake {
             .unwrap_or_else(|| Reader::new(&self.sensors[sensor.0]));
         let mut said = Vec::new();
         for line in reader.lines.push(piece) {
-            self.line(sensor, &mut reader.payloads, line, &mut said);
+            self.line((sensor, generation), &mut reader.payloads, line, &mut said);
         }
         self.readers.insert((sensor, generation), reader);
         said
+    }
+
+    /// What a start that is over said last.
+    pub fn last_heard(&mut self, sensor: SensorIx, generation: u64) -> Vec<Kept> {
+        self.heard.take((sensor, generation))
     }
 
     /// The output of a sensor's start is at its end: its last line may lack a newline.
@@ -240,19 +302,14 @@ impl Intake {
         if let Some(mut reader) = self.readers.remove(&(sensor, generation))
             && let Some(line) = reader.lines.finish()
         {
-            self.line(sensor, &mut reader.payloads, line, &mut said);
+            self.line((sensor, generation), &mut reader.payloads, line, &mut said);
         }
+        self.heard.drained((sensor, generation));
         said
     }
 
-    fn line(
-        &mut self,
-        sensor: SensorIx,
-        payloads: &mut bool,
-        line: Line<'_>,
-        said: &mut Vec<Said>,
-    ) {
-        let spec = Arc::clone(&self.sensors[sensor.0]);
+    fn line(&mut self, start: Start, payloads: &mut bool, line: Line<'_>, said: &mut Vec<Said>) {
+        let spec = Arc::clone(&self.sensors[start.0.0]);
         let bytes = match line {
             Line::Whole(bytes) => bytes,
             Line::TooLong {
@@ -261,12 +318,20 @@ impl Intake {
                 sha256,
             } => return said.push(too_long(&spec, prefix, bytes, &sha256, *payloads)),
         };
-        match protocol::classify(&bytes) {
+        let classified = protocol::classify(&bytes);
+        if is_telling(&classified) {
+            self.heard.line(start, self.now, &bytes);
+        }
+        match classified {
             FromSensor::Payload(payload) if *payloads => {
-                said.push(self.payload(&spec, &payload));
+                let one = self.payload(&spec, payload, said);
+                said.push(one);
             }
             FromSensor::Payloads(list) if *payloads => {
-                said.extend(list.iter().map(|payload| self.payload(&spec, payload)));
+                for payload in list {
+                    let one = self.payload(&spec, payload, said);
+                    said.push(one);
+                }
             }
             FromSensor::Message(message) => {
                 climb(&spec, payloads);
@@ -354,7 +419,7 @@ impl Intake {
             }
         };
         let mut event = match self.judge(&trigger, &dispatch.payload, said) {
-            Ok(event) => event,
+            Ok(event) => event.of(dispatch.payload),
             Err(error) => {
                 let name = Some(trigger.kind.reference.clone());
                 return refused(reply, error, name, &dispatch.payload);
@@ -369,15 +434,14 @@ impl Intake {
     }
 
     /// Rung 0: the payload of the sensor's first trigger type.
-    fn payload(&mut self, spec: &Sensor, payload: &RawValue) -> Said {
+    fn payload(&mut self, spec: &Sensor, payload: Box<RawValue>, said: &mut Vec<Said>) -> Said {
         let trigger = match self.resolve(spec, None) {
             Ok(trigger) => trigger,
-            Err(error) => return refused(None, error, None, payload),
+            Err(error) => return refused(None, error, None, &payload),
         };
-        let mut said = Vec::new();
-        match self.judge(&trigger, payload, &mut said) {
-            Ok(event) => Said::Event(Box::new(event)),
-            Err(error) => refused(None, error, Some(trigger.kind.reference.clone()), payload),
+        match self.judge(&trigger, &payload, said) {
+            Ok(event) => Said::Event(Box::new(event.of(payload))),
+            Err(error) => refused(None, error, Some(trigger.kind.reference.clone()), &payload),
         }
     }
 
@@ -414,7 +478,7 @@ impl Intake {
         payload: &RawValue,
         said: &mut Vec<Said>,
     ) -> Result<JudgedEvent, RpcError> {
-        let (text, value) = object(payload)?;
+        let value = object(payload)?;
         let kind = &trigger.kind;
         let checked = kind.payload_check.check(&value, self.validation);
         if let Some(what) = lenient(checked)?
@@ -430,12 +494,12 @@ impl Intake {
             reply: None,
             trigger: kind.reference.clone(),
             trigger_ref: trigger.reference.clone(),
-            payload: text,
+            payload: String::new(),
             key: None,
             time: None,
             trace_tag: None,
             state: None,
-            verdict: judgement.verdict().to_string(),
+            verdict: judgement.verdict_text(),
             judgement,
             rule_set: Arc::clone(&self.rule_set),
             store_version: self.view.version(),
@@ -459,6 +523,17 @@ impl Reader {
     }
 }
 
+/// What is worth keeping of a conversation: logs are kept elsewhere, and beats tell nothing.
+fn is_telling(said: &FromSensor) -> bool {
+    match said {
+        FromSensor::Noise => false,
+        FromSensor::Message(message) => {
+            !matches!(message.call, Call::Log(_) | Call::Heartbeat { .. })
+        }
+        _ => true,
+    }
+}
+
 /// From the first message on, other lines are noise, unless the sensor's YAML pins payloads.
 fn climb(spec: &Sensor, payloads: &mut bool) {
     if spec.protocol != Protocol::Payload {
@@ -472,7 +547,10 @@ fn notification(call: Call) -> Option<Said> {
         Call::Ready => Some(Said::Ready),
         Call::Log(log) => Some(Said::Log(log)),
         Call::Status(text) => Some(Said::Status(text)),
-        Call::Heartbeat { .. } => Some(Said::Heartbeat),
+        Call::Heartbeat { extend_s, poll_s } => Some(Said::Heartbeat {
+            extend: extend_s.and_then(seconds),
+            poll: poll_s.and_then(seconds),
+        }),
         Call::Fail(fail) => Some(Said::Fail(fail)),
         Call::Hello(_)
         | Call::Dispatch(_)
@@ -485,8 +563,19 @@ fn notification(call: Call) -> Option<Said> {
     }
 }
 
+impl JudgedEvent {
+    /// With its payload; what is empty counts as an object.
+    fn of(mut self, payload: Box<RawValue>) -> Self {
+        self.payload = match payload.get().starts_with('{') {
+            true => Box::<str>::from(payload).into_string(),
+            false => "{}".to_owned(),
+        };
+        self
+    }
+}
+
 /// A payload is an object; what is empty counts as one, as StackStorm has it.
-fn object(payload: &RawValue) -> Result<(String, Value), RpcError> {
+fn object(payload: &RawValue) -> Result<Value, RpcError> {
     let rejected = |path: &str, message: String| {
         RpcError::new(code::PAYLOAD_REJECTED, message.clone())
             .with_data(json!({"path": path, "message": message}))
@@ -494,9 +583,9 @@ fn object(payload: &RawValue) -> Result<(String, Value), RpcError> {
     let value: Value = serde_json::from_str(payload.get())
         .map_err(|e| rejected("", format!("the payload cannot be read: {e}")))?;
     match &value {
-        Value::Object(_) => Ok((payload.get().to_owned(), value)),
-        Value::Null => Ok(("{}".to_owned(), json!({}))),
-        Value::Array(items) if items.is_empty() => Ok(("{}".to_owned(), json!({}))),
+        Value::Object(_) => Ok(value),
+        Value::Null => Ok(json!({})),
+        Value::Array(items) if items.is_empty() => Ok(json!({})),
         _ => Err(rejected("", "the payload is not an object".to_owned())),
     }
 }

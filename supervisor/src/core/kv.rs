@@ -9,6 +9,7 @@ pub use super::datastore::{Key, USER};
 use super::effect::Effect;
 use super::intake::Reply;
 use super::record::KvItem;
+use super::seal::texts_of;
 use super::sensor::SensorIx;
 use super::step::{After, Core};
 use super::view::kv_item;
@@ -77,6 +78,12 @@ impl Core {
         }
     }
 
+    /// No log and no record of a crash shows what came out of the datastore decrypted, or was to be
+    /// encrypted there.
+    fn learn(&mut self, sensor: SensorIx, secret: &Value) {
+        self.sensors[sensor.0].learn(texts_of(secret));
+    }
+
     fn kv_result(&mut self, sensor: SensorIx, call: Call) -> Result<Value, RpcError> {
         let reference = self.sensors[sensor.0].spec.reference.clone();
         let now = self.now.wall;
@@ -91,11 +98,19 @@ impl Core {
                     self.may_decrypt(scope, &name)?;
                 }
                 let item = self.store.get(&key, now).cloned();
+                let is_secret = item.as_ref().is_some_and(|item| item.secret && decrypt);
                 let value = item.map(|item| self.shown(&key, item, decrypt)).transpose();
-                Ok(json!(value.map_err(refusal)?.map(|item| item.value)))
+                let value = json!(value.map_err(refusal)?.map(|item| item.value));
+                if is_secret {
+                    self.learn(sensor, &value);
+                }
+                Ok(value)
             }
             Call::KvSet(set) => {
                 let key = Key::of_sensor(set.scope, &reference, &set.key);
+                if set.encrypt {
+                    self.learn(sensor, &set.value);
+                }
                 self.put(sensor_put(key, &set)).map_err(refusal)?;
                 Ok(Value::Null)
             }
@@ -107,7 +122,9 @@ impl Core {
                 if list.decrypt {
                     self.may_decrypt(list.scope, &list.prefix)?;
                 }
-                self.sensor_list(&reference, &list).map_err(refusal)
+                let (found, secrets) = self.sensor_list(&reference, &list).map_err(refusal)?;
+                self.learn(sensor, &secrets);
+                Ok(found)
             }
             _ => Err(RpcError::new(code::INTERNAL, "not a datastore method")),
         }
@@ -131,7 +148,8 @@ impl Core {
         Err(RpcError::new(code::OUT_OF_SCOPE, message))
     }
 
-    fn sensor_list(&self, reference: &str, list: &KvList) -> Result<Value, String> {
+    /// The items, and the values among them that were encrypted.
+    fn sensor_list(&self, reference: &str, list: &KvList) -> Result<(Value, Value), String> {
         let to_usize = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let cut = Key::of_sensor(list.scope, reference, "").name().len();
         let prefix = Key::of_sensor(list.scope, reference, &list.prefix);
@@ -140,13 +158,17 @@ impl Core {
             .list(Owner::System, prefix.name(), self.now.wall)
             .skip(to_usize(list.offset))
             .take(list.limit.map_or(usize::MAX, to_usize));
-        items
-            .map(|(key, item)| {
-                let item = self.shown(key, item.clone(), list.decrypt)?;
-                let expires = item.expires.map(super::clock::Wall::rfc3339);
-                Ok(json!({"key": &key.name()[cut..], "value": item.value, "expires": expires}))
-            })
-            .collect()
+        let (mut found, mut secrets) = (Vec::new(), Vec::new());
+        for (key, item) in items {
+            let shown = self.shown(key, item.clone(), list.decrypt)?;
+            if item.secret && list.decrypt {
+                secrets.push(json!(shown.value));
+            }
+            let expires = shown.expires.map(super::clock::Wall::rfc3339);
+            found
+                .push(json!({"key": &key.name()[cut..], "value": shown.value, "expires": expires}));
+        }
+        Ok((json!(found), json!(secrets)))
     }
 
     /// A question of the API.

@@ -59,45 +59,36 @@ impl Core {
         names.iter().map(value).collect()
     }
 
-    /// Those that a policy does not want are canceled, those that it delays are shown so.
+    /// Those that a policy does not want are canceled, those that it delays wait apart. Only what
+    /// changed is looked at: what waits may be much.
     pub(super) fn apply_limits(&mut self) {
+        let suspects = self.executions.queue.suspects();
         if self.catalog.policies.is_empty() {
             return;
         }
-        let waiting: Vec<Execution> = self
-            .executions
-            .queue
-            .waiting_mut()
-            .map(|e| e.clone())
-            .collect();
-        for execution in waiting {
+        for execution in suspects {
             match self.held(&execution) {
                 Some((Excess::Cancel, policy)) => {
                     let why = format!("canceled by policy {}", policy.reference);
                     self.executions.queue.forget(execution.seq);
                     let outcome = canceled(&why, self.now.wall);
-                    self.finish(&execution, outcome);
+                    self.finish(&execution, outcome, None);
                 }
-                Some((Excess::Delay, policy)) if execution.status == Status::Requested => {
-                    self.delay(&execution, &policy);
-                }
-                _ => {}
+                Some((Excess::Delay, policy)) => self.delay(execution, &policy),
+                None => {}
             }
         }
     }
 
-    fn delay(&mut self, execution: &Execution, policy: &ActionPolicy) {
+    fn delay(&mut self, mut execution: Execution, policy: &ActionPolicy) {
         let seq = execution.seq;
-        let mut waiting = self.executions.queue.waiting_mut();
-        if let Some(one) = waiting.find(|one| one.seq == seq) {
-            one.status = Status::Delayed;
-        }
-        drop(waiting);
+        execution.status = Status::Delayed;
         self.batch.changes.push(ExecutionChange::Delayed { seq });
         let text = format!("delayed by policy {}", policy.reference);
         let notice = Notice::new(Level::Info, "execution.delayed", &execution.action, text);
         self.after
             .push(After::Notice(notice.execution(execution.id())));
+        self.executions.queue.delay(execution);
     }
 
     /// Once more, where a policy says so. Tasks of a chain are the chain's business, as in
@@ -133,6 +124,8 @@ impl Core {
             by: By::Retry,
             parent: Some(execution.id()),
             retries: execution.cause.retries + 1,
+            unknown: 0,
+            first: Some(execution.idempotency_key()),
             not_before: (!delay.is_zero()).then(|| self.now.wall.after(delay)),
             ..execution.cause.clone()
         };

@@ -1,9 +1,9 @@
 //! What people are told as it happens: the stream of `petrel run`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How much a notice matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Shown on request.

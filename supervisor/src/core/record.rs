@@ -7,8 +7,11 @@ use serde_json::{Map, Value};
 
 use super::cause::Cause;
 use super::clock::Wall;
+use super::control::Switch;
+use super::crash::Peak;
 use super::datastore::Key;
 use super::ids;
+use super::recent::Message;
 
 /// An accepted event with the verdicts of the rules on it.
 #[derive(Clone, Debug)]
@@ -132,6 +135,11 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// The same for all tries of one thing: its own identifier, or that of the first.
+    pub fn idempotency_key(&self) -> String {
+        self.cause.first.clone().unwrap_or_else(|| self.id())
+    }
+
     /// As users see it.
     pub fn id(&self) -> String {
         ids::format(ids::Kind::Execution, self.requested, self.seq)
@@ -149,6 +157,13 @@ pub struct Outcome {
     pub started: Option<Wall>,
     /// When it was over.
     pub ended: Wall,
+}
+
+impl Outcome {
+    /// Nobody wrote down its end, and so not its beginning either: it may have run.
+    pub fn is_unknown(&self) -> bool {
+        self.status == Status::Abandoned && self.started.is_none()
+    }
 }
 
 /// A change of an execution that has a row.
@@ -177,6 +192,13 @@ pub enum ExecutionChange {
     Returned {
         /// Its number.
         seq: u64,
+    },
+    /// Its end is not known, and to begin it again does no harm: owed again.
+    Again {
+        /// Its number.
+        seq: u64,
+        /// Why it exists, as it is now.
+        cause: Box<Cause>,
     },
     /// Anything else, now final.
     Ended {
@@ -208,7 +230,7 @@ pub struct KvWrite {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// Exit code, when it ended by itself.
     pub code: Option<i32>,
@@ -228,6 +250,23 @@ impl Exit {
             _ => "could not be started".to_owned(),
         }
     }
+}
+
+/// The end of a sensor's process, with what was seen of it.
+#[derive(Clone, Debug, Default)]
+pub struct End {
+    /// How.
+    pub exit: Exit,
+    /// The program never began: the wrapper, or the system, refused.
+    pub never_began: bool,
+    /// Why it could not be started, or what its exit code means.
+    pub hint: Option<String>,
+    /// What it said last.
+    pub said: Vec<Message>,
+    /// The most memory that it had, where that is known.
+    pub peak: Option<Peak>,
+    /// Chance for the jitter, 0 to 1.
+    pub luck: f64,
 }
 
 /// The usual name of a Linux signal.
@@ -266,6 +305,12 @@ pub struct LastExit {
     pub uptime: f64,
     /// Its last words: a `fail` message, or the last line of its log.
     pub reason: Option<String>,
+    /// What kind of end, where nobody asked for it.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// What to do about it.
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 /// What is kept of a sensor over restarts of the supervisor.
@@ -279,6 +324,9 @@ pub struct SensorMemory {
     pub last_exit: Option<LastExit>,
     /// The cursor that the sensor gave: JSON text.
     pub state: Option<String>,
+    /// What somebody switched at run time.
+    #[serde(default)]
+    pub switch: Option<Switch>,
 }
 
 /// Something a sensor said that was refused; kept so that it is not lost.
@@ -300,9 +348,24 @@ pub struct Rejected {
     pub sha256: Option<String>,
 }
 
+/// An end of a sensor that nobody asked for.
+#[derive(Clone, Debug)]
+pub struct CrashRow {
+    /// Reference of the sensor.
+    pub sensor: String,
+    /// Number of its start.
+    pub generation: u64,
+    /// JSON text of [`super::crash::Summary`].
+    pub summary: String,
+    /// JSON text of [`super::crash::Details`].
+    pub details: String,
+}
+
 /// What enters the journal in one transaction, in this order.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
+    /// It counts as written before it is on the disk.
+    pub unsynced: bool,
     /// Rule sets: hash and text.
     pub rule_sets: Vec<(String, String)>,
     /// Accepted events.
@@ -320,9 +383,24 @@ pub struct Batch {
     pub sensors: Vec<(String, SensorMemory)>,
     /// Refused messages.
     pub rejected: Vec<Rejected>,
+    /// Numbers of refused messages that were retried or dropped.
+    pub unrejected: Vec<u64>,
+    /// Ends of sensors that nobody asked for.
+    pub crashes: Vec<CrashRow>,
 }
 
 impl Batch {
+    /// Nothing but events and what follows at once from them: nobody else waits for it.
+    pub fn is_of_events(&self) -> bool {
+        !self.events.is_empty()
+            && self.changes.is_empty()
+            && self.kv.is_empty()
+            && self.timers.is_empty()
+            && self.rejected.is_empty()
+            && self.unrejected.is_empty()
+            && self.crashes.is_empty()
+    }
+
     /// Nothing to write.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
@@ -333,5 +411,7 @@ impl Batch {
             && self.timers.is_empty()
             && self.sensors.is_empty()
             && self.rejected.is_empty()
+            && self.unrejected.is_empty()
+            && self.crashes.is_empty()
     }
 }

@@ -1,32 +1,35 @@
 //! What follows from what a sensor said.
 
-use petrel_sdk::protocol::{Capabilities, Fail, FailKind, Log, RpcError};
+use std::time::Duration;
+
+use petrel_sdk::protocol::{Capabilities, Fail, FailKind, RpcError};
 use serde_json::{Value, json};
 
-use super::intake::{JudgedEvent, RefusedEvent, Reply, Said};
-use super::lifecycle::Event;
-use super::log_line::LogLine;
+use super::ids;
+use super::intake::{JudgedEvent, RefusedEvent, Reply, Said, seconds};
+use super::lifecycle::{EndedBy, Event};
+use super::logs::LogLine;
 use super::notice::{Level, Notice};
 use super::record::Rejected;
-use super::seal::hide_text;
 use super::sensor::SensorIx;
 use super::step::{After, Core};
+use crate::catalog::policy::Durability;
 
 impl Core {
-    pub(super) fn logged(&mut self, sensor: SensorIx, line: LogLine) {
-        let subject = self.sensors[sensor.0].spec.reference.clone();
-        let mut text = line.text;
-        hide_text(&mut text, &self.sensors[sensor.0].secrets);
-        let notice = Notice::new(line.level, "sensor.log", subject, text);
-        self.notify(notice);
-    }
-
     /// A piece of a sensor's output, and the credit for the next one.
     pub(super) fn said(&mut self, sensor: SensorIx, generation: u64, said: Vec<Said>) {
+        if self.sensors[sensor.0].life.is_watched() && !said.is_empty() {
+            self.live(sensor, Event::Sign { generation });
+        }
+        let events = said
+            .iter()
+            .filter(|one| matches!(one, Said::Event(_) | Said::Refused(_)));
+        let events = events.count();
+        self.durability = self.sensors[sensor.0].spec.policy.journal.durability;
         for one in said {
             self.hear(sensor, generation, one);
         }
-        self.after.push(After::Credit { sensor, generation });
+        self.credit(sensor, generation, events);
     }
 
     fn hear(&mut self, sensor: SensorIx, generation: u64, said: Said) {
@@ -42,15 +45,27 @@ impl Core {
             Said::Event(event) => self.event(sensor, generation, *event),
             Said::Refused(refused) => self.refused(sensor, generation, *refused),
             Said::State { reply, state } => {
-                self.sensors[sensor.0].memory.state = Some(state);
-                self.remember(sensor);
+                self.keep_state(sensor, state);
                 self.answer_later(sensor, generation, reply, Value::Null);
             }
             Said::Kv { reply, call } => self.kv(sensor, generation, reply, call),
-            Said::Log(log) => self.logged(sensor, log_line(log)),
-            Said::Status(text) => self.sensors[sensor.0].status = Some(text),
-            Said::Heartbeat => {}
-            Said::Fail(fail) => self.fail(sensor, generation, fail),
+            Said::Log(log) => self.log_message(sensor, generation, log),
+            Said::Status(text) if self.is_present(sensor, generation) => {
+                self.sensors[sensor.0].status = Some(text);
+            }
+            Said::Status(_) => {}
+            Said::Heartbeat { extend, poll } => {
+                let beat = Event::Beat {
+                    generation,
+                    extend,
+                    poll,
+                };
+                self.live(sensor, beat);
+            }
+            Said::Fail(fail) if self.is_present(sensor, generation) => {
+                self.fail(sensor, generation, fail);
+            }
+            Said::Fail(_) => {}
             Said::Noise { text, is_utf8 } => self.noise(sensor, generation, text, is_utf8),
             Said::Taken { reply } => self.answer(sensor, generation, &reply, Value::Null),
             Said::Misused { reply, error } => self.misused(sensor, generation, reply, error),
@@ -79,8 +94,14 @@ impl Core {
             let subject = slot.spec.reference.clone();
             self.notify(Notice::new(Level::Warning, "sensor.noise", subject, told));
         }
-        let level = Level::Info;
-        self.logged(sensor, LogLine { level, text });
+        let line = LogLine {
+            at: self.now.wall,
+            level: Level::Info,
+            logger: None,
+            text,
+            cut: 0,
+        };
+        self.log_bounded(sensor, generation, line);
     }
 
     fn hello(
@@ -96,12 +117,19 @@ impl Core {
         }
         slot.converses = true;
         slot.hears_triggers = capabilities.triggers;
+        slot.hears_config = capabilities.config;
+        slot.can_poll = capabilities.poll;
         if slot.has_older_output() {
             slot.held_hello = Some(reply);
         } else {
             self.greet(sensor, generation, &reply);
         }
-        self.live(sensor, Event::Hello { generation });
+        let hello = Event::Hello {
+            generation,
+            beats: capabilities.heartbeat,
+            pauses: capabilities.pause,
+        };
+        self.live(sensor, hello);
     }
 
     pub(super) fn greet(&mut self, sensor: SensorIx, generation: u64, reply: &Reply) {
@@ -111,13 +139,31 @@ impl Core {
 
     fn event(&mut self, sensor: SensorIx, generation: u64, mut judged: JudgedEvent) {
         self.judge_again(&mut judged);
+        self.answer_unwritten(sensor, generation, &mut judged);
         let slot = &mut self.sensors[sensor.0];
         let reference = slot.spec.reference.clone();
         if let Some(state) = judged.state.take() {
-            slot.memory.state = Some(state);
-            self.remember(sensor);
+            self.keep_state(sensor, state);
         }
         self.accept(&reference, Some((sensor, generation)), judged);
+    }
+
+    /// Who does not want to wait is answered at once; only the journal knows whether a key was there.
+    fn answer_unwritten(&mut self, sensor: SensorIx, generation: u64, judged: &mut JudgedEvent) {
+        if self.durability == Durability::None
+            && judged.key.is_none()
+            && let Some(reply) = judged.reply.take()
+        {
+            let id = ids::format(ids::Kind::Event, self.now.wall, self.last_event + 1);
+            self.answer(sensor, generation, &reply, json!({"event": id}));
+        }
+    }
+
+    /// A cursor is its name's: until the one that replaces it is ready, that one goes on from here.
+    fn keep_state(&mut self, sensor: SensorIx, state: String) {
+        let keeper = self.keeper(sensor);
+        self.sensors[keeper.0].memory.state = Some(state);
+        self.remember(keeper);
     }
 
     /// What the rules said may be out of date where they read the datastore.
@@ -129,7 +175,7 @@ impl Core {
             let payload = serde_json::from_str(&judged.payload).unwrap_or_default();
             judged.judgement = self.judgement(trigger, &payload);
             judged.rule_set = self.rules.hash().into();
-            judged.verdict = judged.judgement.verdict().to_string();
+            judged.verdict = judged.judgement.verdict_text();
         }
     }
 
@@ -171,7 +217,8 @@ impl Core {
         error: RpcError,
     ) {
         // Whoever sends a request waits for an answer, even when its `hello` was wrong.
-        self.sensors[sensor.0].converses |= reply.is_some();
+        let present = self.is_present(sensor, generation);
+        self.sensors[sensor.0].converses |= reply.is_some() && present;
         let subject = self.sensors[sensor.0].spec.reference.clone();
         let text = format!("a message that cannot be used: {}", error.message);
         self.notify(Notice::new(
@@ -183,6 +230,33 @@ impl Core {
         if let Some(reply) = reply {
             self.answer_error(sensor, generation, &reply, error);
         }
+        if present {
+            self.count_misuse(sensor, generation);
+        }
+    }
+
+    /// It is of the last start; the output of one before may still come, and says nothing of this one.
+    fn is_present(&self, sensor: SensorIx, generation: u64) -> bool {
+        self.sensors[sensor.0].life.generation == generation
+    }
+
+    /// More unusable messages than the policy bears end the conversation.
+    fn count_misuse(&mut self, sensor: SensorIx, generation: u64) {
+        let now = self.now.mono;
+        let slot = &mut self.sensors[sensor.0];
+        let limit = &slot.spec.policy.limits.protocol_errors;
+        if limit.burst == 0 {
+            return;
+        }
+        let is_old = |at: &Duration| now.saturating_sub(*at) >= limit.interval;
+        while slot.misuses.front().is_some_and(is_old) {
+            slot.misuses.pop_front();
+        }
+        slot.misuses.push_back(now);
+        if slot.misuses.len() > limit.burst as usize {
+            let by = EndedBy::Protocol;
+            self.live(sensor, Event::Fault { generation, by });
+        }
     }
 
     fn fail(&mut self, sensor: SensorIx, generation: u64, fail: Fail) {
@@ -192,24 +266,19 @@ impl Core {
                 words.push_str(&format!("\n    | {what} {text}"));
             }
         }
-        self.sensors[sensor.0].last_words = Some(words);
-        if fail.kind == FailKind::Config {
-            self.live(sensor, Event::ConfigFault { generation });
+        let slot = &mut self.sensors[sensor.0];
+        (slot.last_words, slot.fail) = (Some(words), Some(fail.kind));
+        match fail.kind {
+            FailKind::Config => self.live(sensor, Event::ConfigFault { generation }),
+            FailKind::Transient => {
+                let retry_after = fail.retry_after_s.and_then(seconds);
+                let event = Event::Transient {
+                    generation,
+                    retry_after,
+                };
+                self.live(sensor, event);
+            }
+            FailKind::Bug => {}
         }
     }
-}
-
-fn log_line(log: Log) -> LogLine {
-    use petrel_sdk::protocol::Level as Theirs;
-    let level = match log.level {
-        Theirs::Debug => Level::Debug,
-        Theirs::Info => Level::Info,
-        Theirs::Warning => Level::Warning,
-        Theirs::Error | Theirs::Critical => Level::Error,
-    };
-    let text = match log.traceback {
-        Some(traceback) => format!("{}\n{}", log.message, traceback.trim_end()),
-        None => log.message,
-    };
-    LogLine { level, text }
 }

@@ -244,7 +244,9 @@ impl Core {
 
     /// Nothing new begins in a stop, nor when the disk is behind.
     pub(super) fn timers_rest(&self) -> bool {
-        self.phase != super::step::Phase::Running || self.commits_under_way() > MOST_PENDING
+        self.phase != super::step::Phase::Running
+            || self.holds
+            || self.commits_under_way() > MOST_PENDING
     }
 }
 

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::cause::By;
 use super::effect::RunOrder;
+use super::progress::{Kept, Progress};
 use super::record::{Execution, Outcome};
 use super::step::Core;
 use crate::catalog::{Action, Pack};
 
 /// The one member of what stands for a secret value.
 const SEALED: &str = "$sealed";
+
+/// What the progress of a chain is encrypted as.
+const PROGRESS: &str = "progress of a chain";
 
 /// What is shown of a secret.
 pub const MASK: &str = "********";
@@ -27,6 +32,14 @@ pub fn masked(parameters: &Map<String, Value>) -> Map<String, Value> {
     parameters.iter().map(shown).collect()
 }
 
+/// Names of the parameters that are sealed.
+pub(super) fn sealed(parameters: &Map<String, Value>) -> Vec<String> {
+    let sealed = parameters
+        .iter()
+        .filter(|(_, value)| text_of(value).is_some());
+    sealed.map(|(name, _)| name.clone()).collect()
+}
+
 fn text_of(value: &Value) -> Option<&str> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     map.get(SEALED)?.as_str()
@@ -34,15 +47,17 @@ fn text_of(value: &Value) -> Option<&str> {
 
 /// Parameters that nobody may see: those that are sealed, and those that the action says.
 pub(super) fn names(action: &Action, execution: &Execution) -> Vec<String> {
-    let rows = execution.parameters.iter();
-    let sealed = rows.filter(|(_, value)| text_of(value).is_some());
     let schemas = action.all_parameters.iter();
     let secret = schemas.filter(|(_, schema)| schema.get("secret") == Some(&json!(true)));
-    let names = sealed.map(|(name, _)| name);
-    names.chain(secret.map(|(name, _)| name)).cloned().collect()
+    let names = secret.map(|(name, _)| name.to_owned());
+    sealed(&execution.parameters)
+        .into_iter()
+        .chain(names)
+        .collect()
 }
 
-/// Shortest text that is looked for in results: shorter ones are everywhere.
+/// Shortest text that is looked for anywhere in results: a shorter one, as 42, is in many words, and is
+/// hidden only where it is a word of its own.
 const LEAST: usize = 4;
 
 /// Masks these texts wherever they occur in a value.
@@ -51,6 +66,8 @@ pub(super) fn hide(value: &mut Value, secrets: &[String]) {
         Value::String(text) => hide_text(text, secrets),
         Value::Array(items) => items.iter_mut().for_each(|item| hide(item, secrets)),
         Value::Object(map) => map.values_mut().for_each(|value| hide(value, secrets)),
+        // A command that prints a secret of digits has a number as its output.
+        Value::Number(number) if secrets.contains(&number.to_string()) => *value = json!(MASK),
         _ => {}
     }
 }
@@ -59,22 +76,67 @@ pub(super) fn hide(value: &mut Value, secrets: &[String]) {
 pub(super) fn hide_text(text: &mut String, secrets: &[String]) {
     for secret in secrets {
         if text.contains(secret.as_str()) {
-            *text = text.replace(secret.as_str(), MASK);
+            *text = match secret.len() < LEAST {
+                true => without_word(text, secret),
+                false => text.replace(secret.as_str(), MASK),
+            };
         }
     }
 }
 
-/// The texts in a value that are long enough to be looked for, also as they are in JSON.
+/// The text with the mask for a word.
+fn without_word(text: &str, word: &str) -> String {
+    let mut out = String::new();
+    let mut last = 0;
+    let inside = |c: char| c.is_alphanumeric() || c == '_';
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let before = text[..at].chars().next_back().is_some_and(inside);
+        let after = text[end..].chars().next().is_some_and(inside);
+        if !before && !after {
+            out.push_str(&text[last..at]);
+            out.push_str(MASK);
+            last = end;
+        }
+    }
+    out + &text[last..]
+}
+
+/// Masks the beginning of a secret at the end of a text that was cut.
+pub(super) fn hide_end(text: &mut String, secrets: &[String]) {
+    let ends_with = |secret: &String| {
+        let ends = (LEAST..secret.len()).rev();
+        ends.filter(|end| secret.is_char_boundary(*end))
+            .find(|end| text.ends_with(&secret[..*end]))
+    };
+    if let Some(length) = secrets.iter().filter_map(ends_with).max() {
+        text.truncate(text.len() - length);
+        text.push_str(MASK);
+    }
+}
+
+/// The texts in a value, the longest first.
+pub(super) fn texts_of(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    texts(value, &mut found);
+    longest_first(found)
+}
+
+/// The texts in a value, also as they are in JSON; numbers as they are written.
 fn texts(value: &Value, out: &mut Vec<String>) {
     match value {
-        Value::String(text) if text.len() >= LEAST => {
+        Value::String(text) if !text.is_empty() => {
             out.push(text.clone());
             let json = json!(text).to_string();
             let escaped = &json[1..json.len() - 1];
             if escaped != text {
                 out.push(escaped.to_owned());
+                // A key of several lines is one line of a log each.
+                let lines = text.lines().map(str::trim);
+                out.extend(lines.filter(|line| line.len() >= LEAST).map(str::to_owned));
             }
         }
+        Value::Number(number) => out.push(number.to_string()),
         Value::Array(items) => items.iter().for_each(|item| texts(item, out)),
         Value::Object(map) => map.values().for_each(|value| texts(value, out)),
         _ => {}
@@ -103,14 +165,15 @@ pub(super) fn of_config(pack: Option<&Arc<Pack>>, config: &Map<String, Value>) -
 }
 
 /// So that no part of one is left when a shorter one was replaced.
-fn longest_first(mut texts: Vec<String>) -> Vec<String> {
+pub(super) fn longest_first(mut texts: Vec<String>) -> Vec<String> {
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     texts.dedup();
     texts
 }
 
 impl Core {
-    /// The texts that its result may not show.
+    /// The texts that its result may not show: its own, those of the chains around it, and those
+    /// of tasks that are over, where it is a chain.
     pub(super) fn secret_texts(&self, order: &RunOrder) -> Vec<String> {
         let mut found = of_config(self.catalog.packs.get(&order.action.pack), &order.config);
         for name in &order.secrets {
@@ -118,15 +181,74 @@ impl Core {
                 texts(value, &mut found);
             }
         }
+        found.extend(self.of_tasks(order.execution.seq));
+        found.extend(self.of_chain_around(&order.execution));
         longest_first(found)
     }
 
-    /// An end that the last supervisor did not see, as people may see it.
-    pub(super) fn hidden(&self, execution: &Execution, mut outcome: Outcome) -> Outcome {
-        if let Ok(order) = self.order(execution.clone()) {
-            hide(&mut outcome.result, &self.secret_texts(&order));
+    fn of_tasks(&self, chain: u64) -> Vec<String> {
+        let running = self.executions.running.get(&chain);
+        let progress = running.and_then(|running| running.chain.as_ref());
+        progress.map_or_else(Vec::new, |progress| progress.secrets.clone())
+    }
+
+    fn of_chain_around(&self, execution: &Execution) -> Vec<String> {
+        let is_task = execution.cause.by == By::Task;
+        let chain = execution.cause.parent_seq().filter(|_| is_task);
+        let running = chain.and_then(|seq| self.executions.running.get(&seq));
+        let order = running.map(|running| self.order(running.execution.clone()));
+        match order {
+            Some(Ok(order)) => self.secret_texts(&order),
+            _ => Vec::new(),
         }
-        outcome
+    }
+
+    /// An end that the last supervisor did not see, as people may see it, and as its chain gets it.
+    pub(super) fn hidden(
+        &self,
+        execution: &Execution,
+        mut outcome: Outcome,
+    ) -> (Outcome, Option<Kept>) {
+        let whole = outcome.result.clone();
+        let order = self.order(execution.clone());
+        let mut secrets = order.map_or_else(|_| Vec::new(), |order| self.secret_texts(&order));
+        secrets.extend(self.check_output(execution, &mut outcome));
+        hide(&mut outcome.result, &secrets);
+        let kept = Kept::of(whole, &outcome, secrets);
+        (outcome, kept)
+    }
+
+    /// The journal's text of how far a chain is.
+    pub(super) fn sealed_progress(&mut self, progress: &Progress) -> String {
+        let text = |value: &Progress| serde_json::to_string(value).unwrap_or_default();
+        if progress.is_open() {
+            return text(progress);
+        }
+        match self.encrypt(PROGRESS, &text(progress)) {
+            Ok(hex) => json!({SEALED: hex}).to_string(),
+            Err(_) => text(&progress.without_secrets()),
+        }
+    }
+
+    /// How far the row of a chain says that it is; none where it has not begun.
+    pub(super) fn opened_progress(
+        &self,
+        execution: &Execution,
+    ) -> Result<Option<Progress>, String> {
+        let Some(text) = execution.progress.as_deref() else {
+            return Ok(None);
+        };
+        let unread = |why: String| format!("how far the chain is cannot be read: {why}");
+        let value: Value = serde_json::from_str(text).map_err(|error| unread(error.to_string()))?;
+        let value = match text_of(&value) {
+            None => value,
+            Some(hex) => {
+                let text = self.decrypted(PROGRESS, hex).map_err(unread)?;
+                serde_json::from_str(&text).map_err(|error| unread(error.to_string()))?
+            }
+        };
+        let progress = serde_json::from_value(value).map_err(|error| unread(error.to_string()))?;
+        Ok(Some(progress))
     }
 
     /// Encrypts the parameters of these names; without a key there is nothing to do it with.
@@ -188,5 +310,21 @@ mod tests {
         assert_eq!(json!(masked(&sealed)), shown);
         let keyless = Core::new(Boot::default());
         assert!(keyless.open_parameters(&sealed).is_err());
+    }
+
+    #[test]
+    fn short_secrets_are_hidden_where_they_are_words_and_numbers_are_too() {
+        let mut found = Vec::new();
+        texts(&json!(["42", 1234567, "tr0ub4dor", ""]), &mut found);
+        let mut value = json!({
+            "out": "pin 42, not 421 or a42 but (42)", "stdout": 42, "n": 1234567, "m": 12345678,
+            "long": "xtr0ub4dorx",
+        });
+        hide(&mut value, &found);
+        let shown = json!({
+            "out": "pin ********, not 421 or a42 but (********)", "stdout": MASK, "n": MASK,
+            "m": 12345678, "long": "x********x",
+        });
+        assert_eq!(value, shown);
     }
 }

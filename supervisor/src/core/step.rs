@@ -4,7 +4,7 @@
 //! line of the stream) is kept as an [`After`] beside the batch's number, and done when the journal
 //! says that this number is written.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,18 +15,26 @@ use super::clock::{Now, Wall};
 use super::datastore::{Datastore, Key};
 use super::effect::Effect;
 use super::executions::{Executions, Recovered};
+use super::fleet::Fleet;
+use super::handover::Handed;
+use super::hush::Hush;
+use super::ids;
 use super::input::{Ask, Duplicate, Input};
 use super::intake::Reply;
+use super::lifecycle::Event;
 use super::notice::{Level, Notice};
 use super::record::{Batch, KvItem, SensorMemory};
+use super::reload::Trial;
 use super::schedule::Schedule;
 use super::sensor::{SensorIx, Slot};
-use crate::catalog::Catalog;
+use crate::catalog::policy::Durability;
+use crate::catalog::schema::Validation;
+use crate::catalog::{Catalog, Sensor};
 use crate::rules::RuleSet;
 use crate::rules::cipher::Cipher;
 
-/// How long an ordered stop of everything may take before what is left is ended.
-const SHUTDOWN: Duration = Duration::from_secs(30);
+/// Being called so much later than was asked for means that we were not running.
+const LAG: Duration = Duration::from_secs(1);
 
 /// What is known before the first input.
 #[derive(Debug, Default)]
@@ -39,8 +47,14 @@ pub struct Boot {
     pub cipher: Option<Arc<Cipher>>,
     /// Beginnings of the names of system items that sensors may read decrypted.
     pub decrypt: Vec<String>,
+    /// Sensors that may be in the middle of their start at a time.
+    pub start_slots: usize,
+    /// How long an ordered stop of everything may take before what is left is ended.
+    pub shutdown_timeout: Duration,
     /// Slots for actions.
     pub parallel: usize,
+    /// What happens to payloads that their schema does not allow.
+    pub validation: Validation,
     /// What actions return is checked against their `output_schema`.
     pub validate_output: bool,
     /// What the journal kept of the sensors, by reference.
@@ -55,6 +69,8 @@ pub struct Boot {
     pub last_execution: u64,
     /// Executions that were running when the last supervisor ended, and what was found of them.
     pub recovered: Vec<Recovered>,
+    /// What the one before handed over, in an upgrade in place.
+    pub handed: Option<Handed>,
 }
 
 /// Where the supervisor is in its own life.
@@ -105,7 +121,7 @@ pub(super) enum After {
 #[derive(Debug)]
 pub(super) struct AcceptedEvent {
     pub seq: u64,
-    pub id: String,
+    pub received: Wall,
     /// Who said it, in which start; none for an event of Petrel itself.
     pub sensor: Option<(SensorIx, u64)>,
     pub reply: Option<Reply>,
@@ -120,15 +136,35 @@ pub struct Core {
     pub(super) rules: Arc<RuleSet>,
     pub(super) cipher: Option<Arc<Cipher>>,
     pub(super) decrypt: Vec<String>,
+    pub(super) validation: Validation,
     pub(super) validate_output: bool,
     pub(super) last_secret: u64,
+    /// Time of the last record of a log.
+    pub(super) last_log: Wall,
     pub(super) sensors: Vec<Slot>,
+    /// Sensors by reference; those without one here are on their way out.
+    pub(super) names: BTreeMap<String, SensorIx>,
+    /// What is known of sensors that are not there.
+    pub(super) forgotten: HashMap<String, SensorMemory>,
+    pub(super) under_trial: HashMap<u64, Trial>,
+    pub(super) trials: u64,
+    /// When the first switch is over.
+    pub(super) switch_expiry: Option<Wall>,
+    pub(super) fleet: Fleet,
+    pub(super) escalated: bool,
+    /// Nothing is started: all is to come to rest, and to go on elsewhere.
+    pub(super) holds: bool,
+    /// Taken over from another one: its sensors are at work already.
+    taken_over: bool,
+    shutdown_timeout: Duration,
     pub(super) store: Datastore,
     pub(super) schedule: Schedule,
     pub(super) settled_timers: HashMap<String, Wall>,
     pub(super) executions: Executions,
     /// What led to what happens in this step: see [`Cause`](super::cause::Cause).
     pub(super) trail: Vec<String>,
+    /// What of the usual course of things is shown.
+    pub(super) hush: Hush,
     pub(super) phase: Phase,
     pub(super) journal_trouble: Option<String>,
     pub(super) last_event: u64,
@@ -136,6 +172,8 @@ pub struct Core {
     pub(super) now: Now,
     pub(super) out: Vec<Effect>,
     pub(super) batch: Batch,
+    /// How durable the events of this step are to be.
+    pub(super) durability: Durability,
     pub(super) after: Vec<After>,
     /// The version of the datastore that intake has.
     shown_store: Option<u64>,
@@ -146,30 +184,34 @@ pub struct Core {
 impl Core {
     /// A supervisor that has not begun.
     pub fn new(boot: Boot) -> Self {
-        let mut memories = boot.memories;
-        let sensors = boot
-            .catalog
-            .sensors
-            .values()
-            .map(|spec| {
-                let memory = memories.remove(&spec.reference).unwrap_or_default();
-                Slot::new(Arc::clone(spec), memory)
-            })
-            .collect();
-        Self {
+        let specs: Vec<_> = boot.catalog.sensors.values().cloned().collect();
+        let mut core = Self {
             catalog: boot.catalog,
             rules: boot.rules,
             cipher: boot.cipher,
             decrypt: boot.decrypt,
+            validation: boot.validation,
             validate_output: boot.validate_output,
             last_secret: 0,
+            last_log: Wall(0),
             shown_store: None,
-            sensors,
+            sensors: Vec::new(),
+            names: BTreeMap::new(),
+            forgotten: boot.memories,
+            under_trial: HashMap::new(),
+            trials: 0,
+            switch_expiry: None,
+            fleet: Fleet::new(boot.start_slots),
+            escalated: false,
+            holds: false,
+            taken_over: boot.handed.is_some(),
+            shutdown_timeout: boot.shutdown_timeout,
             store: Datastore::new(boot.kv),
             schedule: Schedule::default(),
             settled_timers: boot.timers,
             executions: Executions::new(boot.parallel, boot.recovered),
             trail: Vec::new(),
+            hush: Hush::default(),
             phase: Phase::Running,
             journal_trouble: None,
             last_event: boot.last_event,
@@ -177,10 +219,32 @@ impl Core {
             now: Now::default(),
             out: Vec::new(),
             batch: Batch::default(),
+            durability: Durability::Disk,
             after: Vec::new(),
             pending: VecDeque::new(),
             last_commit: 0,
+        };
+        match boot.handed {
+            Some(handed) => core.resume(handed),
+            None => core.add_slots(specs),
         }
+        core.note_expiry();
+        core
+    }
+
+    fn add_slots(&mut self, specs: Vec<Arc<Sensor>>) {
+        for spec in specs {
+            let memory = self.forgotten.remove(&spec.reference).unwrap_or_default();
+            self.add_slot(spec, memory);
+        }
+    }
+
+    /// A place for a sensor; its name leads here from now on.
+    pub(super) fn add_slot(&mut self, spec: Arc<Sensor>, memory: SensorMemory) -> SensorIx {
+        let sensor = SensorIx(self.sensors.len());
+        self.names.insert(spec.reference.clone(), sensor);
+        self.sensors.push(Slot::new(spec, memory));
+        sensor
     }
 
     /// Takes one input; the effects are to be performed in order.
@@ -188,29 +252,38 @@ impl Core {
         self.now = now;
         self.take(input);
         self.try_parked_if_changed();
+        self.start_waiting();
         self.claim();
+        self.tell_hidden();
         self.show_store();
         self.seal();
         self.rest();
         std::mem::take(&mut self.out)
     }
 
-    /// The sensor's place in the catalog's order.
+    /// The place of a sensor.
     pub fn sensor_named(&self, reference: &str) -> Option<SensorIx> {
-        self.sensors
-            .iter()
-            .position(|slot| slot.spec.reference == reference)
-            .map(SensorIx)
+        self.names.get(reference).copied()
     }
 
     /// When [`Input::Timer`] is wanted.
     pub fn deadline(&self) -> Option<Duration> {
-        let lives = self.sensors.iter().filter_map(|slot| slot.life.deadline());
+        let lives = match self.holds {
+            true => self.fleet.first_due(),
+            false => self.fleet.deadline(),
+        };
         let whole = match self.phase {
             Phase::Stopping(until) => Some(until),
             _ => None,
         };
-        lives.chain(self.executions.deadline()).chain(whole).min()
+        let actions = self.executions.deadline();
+        let hidden = self.hush.deadline();
+        lives
+            .into_iter()
+            .chain(actions)
+            .chain(whole)
+            .chain(hidden)
+            .min()
     }
 
     fn try_parked_if_changed(&mut self) {
@@ -234,9 +307,9 @@ impl Core {
             true => None,
             false => self.schedule.next(),
         };
-        let due = self.executions.next_due();
+        let due = self.executions.next_due().filter(|_| !self.holds);
         let all = timers.into_iter().chain(self.store.next_expiry());
-        all.chain(due).min()
+        all.chain(due).chain(self.switch_expiry).min()
     }
 
     /// Batches that are not on disk yet.
@@ -251,26 +324,60 @@ impl Core {
                 sensor,
                 generation,
                 pid,
-            } => self.spawned(sensor, generation, pid),
+                interpreter,
+            } => self.spawned(sensor, generation, pid, interpreter),
             Input::Executed { sensor, generation } => self.executed(sensor, generation),
+            Input::Notified { sensor, generation } => {
+                self.live(sensor, Event::Notified { generation });
+            }
+            Input::Isolated {
+                sensor,
+                generation,
+                isolation,
+            } => self.isolated(sensor, generation, *isolation),
+            Input::Survived {
+                sensor,
+                generation,
+                text,
+            } => self.survived(sensor, generation, text),
             Input::Said {
                 sensor,
                 generation,
                 said,
             } => self.said(sensor, generation, said),
             Input::Drained { sensor, generation } => self.drained(sensor, generation),
-            Input::Logged { sensor, line } => self.logged(sensor, line),
+            Input::Logged {
+                sensor,
+                generation,
+                lines,
+            } => self.logged(sensor, generation, lines),
             Input::Ended {
                 sensor,
                 generation,
-                exit,
-                hint,
-                tail,
-                luck,
-            } => self.ended(sensor, generation, exit, hint, &tail, luck),
+                end,
+            } => self.ended(sensor, generation, *end),
+            Input::News(news) => self.reload(None, *news),
+            Input::Tried {
+                sensor,
+                spec,
+                fault,
+            } => self.tried(sensor, &spec, fault),
+            Input::Measured {
+                sensor,
+                generation,
+                rss,
+            } => self.live(sensor, Event::Measured { generation, rss }),
             Input::Committed { upto, duplicates } => self.committed(upto, &duplicates),
+            Input::Written {
+                numbers,
+                duplicates,
+            } => self.written(&numbers, &duplicates),
             Input::JournalStuck(trouble) => self.journal_stuck(trouble),
-            Input::Refilled { executions, all } => self.refilled(executions, all),
+            Input::Refilled {
+                of,
+                executions,
+                all,
+            } => self.refilled(of.as_deref(), executions, all),
             Input::ActionEnded { execution, outcome } => self.action_ended(execution, outcome),
             Input::Ask { ask, question } => self.answer_api(ask, question),
             Input::Stop => self.stop(),
@@ -282,46 +389,73 @@ impl Core {
     fn begin(&mut self) {
         self.settle_recovered();
         self.arm_timers();
+        if self.taken_over {
+            return;
+        }
         for index in 0..self.sensors.len() {
-            if self.sensors[index].spec.enabled {
-                self.live(SensorIx(index), super::lifecycle::Event::Start);
+            if self.sensors[index].is_enabled() {
+                self.live(SensorIx(index), Event::Start);
             }
         }
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         if self.phase != Phase::Running {
             return self.stop_now();
         }
-        self.phase = Phase::Stopping(self.now.mono + SHUTDOWN);
+        self.phase = Phase::Stopping(self.now.mono + self.shutdown_timeout);
         self.executions.close();
-        self.each_sensor(super::lifecycle::Event::Stop);
+        self.each_sensor(Event::Stop);
     }
 
     fn stop_now(&mut self) {
         self.phase = Phase::StoppingNow;
         self.executions.close();
-        self.each_sensor(super::lifecycle::Event::StopNow);
+        self.each_sensor(Event::StopNow);
         self.stop_actions(true);
     }
 
     fn timer(&mut self) {
-        self.each_sensor(super::lifecycle::Event::Timer);
+        self.forgive_lag();
+        for sensor in self.fleet.due(self.now.mono) {
+            self.live(sensor, Event::Timer);
+        }
         self.time_out_actions();
+        self.thaw();
         self.batch.kv.extend(self.store.expire(self.now.wall));
+        self.expire_switches();
         self.fire_timers();
         if let Phase::Stopping(until) = self.phase
             && self.now.mono >= until
         {
             self.phase = Phase::StoppingNow;
-            self.each_sensor(super::lifecycle::Event::StopNow);
+            self.each_sensor(Event::StopNow);
             self.stop_actions(false);
         }
     }
 
-    fn each_sensor(&mut self, event: super::lifecycle::Event) {
+    fn each_sensor(&mut self, event: Event) {
         for index in 0..self.sensors.len() {
             self.live(SensorIx(index), event);
+        }
+    }
+
+    /// Time in which we did not run, though something was due, says nothing of the sensors.
+    fn forgive_lag(&mut self) {
+        let due = self.deadline().unwrap_or(self.now.mono);
+        let lag = self.now.mono.saturating_sub(due);
+        if lag >= LAG {
+            self.each_sensor(Event::Lag(lag));
+        }
+    }
+
+    /// Starts those that wait, as far as there are slots.
+    fn start_waiting(&mut self) {
+        while self.phase == Phase::Running
+            && !self.holds
+            && let Some(sensor) = self.fleet.grant(self.now.mono)
+        {
+            self.live(sensor, Event::Slot);
         }
     }
 
@@ -331,6 +465,8 @@ impl Core {
             return;
         }
         let after = std::mem::take(&mut self.after);
+        let durability = std::mem::take(&mut self.durability);
+        self.batch.unsynced = durability != Durability::Disk && self.batch.is_of_events();
         if self.batch.is_empty() {
             // Nothing to write, but what was said before comes first.
             return match self.pending.back_mut() {
@@ -352,6 +488,19 @@ impl Core {
         {
             let (_, after) = self.pending.pop_front().expect("it was just seen");
             self.follow(after, duplicates);
+        }
+    }
+
+    /// What overtook others is done; its place stays until theirs are.
+    fn written(&mut self, numbers: &[u64], duplicates: &[Duplicate]) {
+        for number in numbers {
+            let place = self
+                .pending
+                .binary_search_by_key(number, |(number, _)| *number);
+            if let Ok(place) = place {
+                let after = std::mem::take(&mut self.pending[place].1);
+                self.follow(after, duplicates);
+            }
         }
     }
 
@@ -391,10 +540,6 @@ impl Core {
     /// with the first one's identifier.
     fn event_kept(&mut self, event: AcceptedEvent, duplicates: &[Duplicate]) {
         let first = duplicates.iter().find(|known| known.event == event.seq);
-        let result = match first {
-            Some(known) => json!({"event": known.first, "duplicate": true}),
-            None => json!({"event": event.id}),
-        };
         if let (None, Some((sensor, _))) = (first, event.sensor) {
             let slot = &mut self.sensors[sensor.0];
             slot.counters.events += 1;
@@ -407,6 +552,11 @@ impl Core {
                 .extend(event.notices.into_iter().map(Effect::Notice));
         }
         if let (Some((sensor, generation)), Some(reply)) = (event.sensor, &event.reply) {
+            let id = || ids::format(ids::Kind::Event, event.received, event.seq);
+            let result = match first {
+                Some(known) => json!({"event": known.first, "duplicate": true}),
+                None => json!({"event": id()}),
+            };
             self.answer(sensor, generation, reply, result);
         }
     }
@@ -426,8 +576,11 @@ impl Core {
     fn answer_api(&mut self, ask: u64, question: Ask) {
         match question {
             Ask::Kv(question) => self.ask_kv(ask, question),
-            Ask::Reload(catalog, rules) => self.reload(ask, *catalog, rules),
+            Ask::Reload(news) => self.reload(Some(ask), *news),
+            Ask::Control(control) => self.ask_control(ask, &control),
             Ask::Run(wanted) => self.ask_run(ask, *wanted),
+            Ask::Inject(injected) => self.ask_inject(ask, injected),
+            Ask::Rejected(refusal) => self.ask_rejected(ask, refusal),
             Ask::Cancel { execution, user } => self.ask_cancel(ask, execution, &user),
             Ask::By {
                 execution,
@@ -449,7 +602,9 @@ impl Core {
             && self.pending.is_empty();
         if leaving && at_rest {
             self.phase = Phase::Stopped;
-            self.out.push(Effect::Exit);
+            self.leave_trials();
+            let escalated = self.escalated;
+            self.out.push(Effect::Exit { escalated });
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::clock::Wall;
 use super::intake::JudgedEvent;
 use super::notice::{Level, Notice};
-use super::record::{self, Execution, Exit, Outcome};
+use super::record::{self, Execution, LastExit, Outcome};
 use super::seal::masked;
 use super::sensor::SensorIx;
 use super::step::{AcceptedEvent, After, Core};
@@ -28,6 +28,17 @@ impl Core {
 
     /// Gives an event of Petrel itself to the rules that wait for it.
     pub(super) fn tell_rules(&mut self, trigger: &Trigger, tag: Option<String>, payload: &Value) {
+        self.tell_rules_as("", trigger, tag, payload);
+    }
+
+    /// The same for an event of a sensor that is not there to be answered.
+    pub(super) fn tell_rules_as(
+        &mut self,
+        sensor: &str,
+        trigger: &Trigger,
+        tag: Option<String>,
+        payload: &Value,
+    ) {
         let judgement = self.judgement(&trigger.reference, payload);
         let kind = &trigger.trigger_type;
         let judged = JudgedEvent {
@@ -39,12 +50,12 @@ impl Core {
             time: None,
             trace_tag: tag,
             state: None,
-            verdict: judgement.verdict().to_string(),
+            verdict: judgement.verdict_text(),
             judgement,
             rule_set: self.rules.hash().into(),
             store_version: self.store.version(),
         };
-        self.accept("", None, judged);
+        self.accept(sensor, None, judged);
     }
 
     /// `core.st2.generic.actiontrigger`: an execution is over.
@@ -80,16 +91,18 @@ impl Core {
     }
 
     /// `core.st2.sensor.process_exit`, also for a stop that was asked for.
-    pub(super) fn tell_of_exit(&mut self, sensor: SensorIx, exit: Exit, pid: Option<u32>) {
-        let (spec, at) = (Arc::clone(&self.sensors[sensor.0].spec), self.now.wall);
+    pub(super) fn tell_of_exit(&mut self, sensor: SensorIx, last: &LastExit, pid: Option<u32>) {
+        let (spec, exit) = (Arc::clone(&self.sensors[sensor.0].spec), last.exit);
         self.emit("core.st2.sensor.process_exit", || {
             let object = json!({
                 "id": spec.class_name,
                 "ref": spec.reference,
-                "timestamp": at.seconds(),
+                "timestamp": last.at.seconds(),
                 "pid": pid,
                 "exit_code": exit.code.or(exit.signal.map(|signal| -signal)),
                 "signal": exit.signal,
+                "class": last.class,
+                "hint": last.hint,
             });
             with_object(object)
         });
@@ -123,20 +136,26 @@ impl Core {
             verdict: judged.verdict,
             rule_set: judged.rule_set,
         };
-        let id = event.id();
-        let mut notices = notices(&event, &id, &judged.judgement);
+        let is_shown = self.hush.admits("event", self.now.mono);
+        let mut notices = match is_shown || !judged.judgement.failed.is_empty() {
+            true => notices(&event, is_shown, &judged.judgement),
+            false => Vec::new(),
+        };
         // Before the claims of its executions: a duplicate's must be gone when those are done.
         let at = self.after.len();
         let mut executions = Vec::new();
         for requested in judged.judgement.matched {
-            let text = format!("matched, runs {}", requested.action.reference);
-            let rule = requested.rule.reference.clone();
-            notices.push(Notice::new(Level::Info, "rule.matched", rule, text).event(&id));
+            if self.hush.admits("rule.matched", self.now.mono) {
+                let text = format!("matched, runs {}", requested.action.reference);
+                let rule = requested.rule.reference.clone();
+                notices
+                    .push(Notice::new(Level::Info, "rule.matched", rule, text).event(event.id()));
+            }
             executions.push(self.request(event.seq, requested));
         }
         let accepted = AcceptedEvent {
             seq: event.seq,
-            id,
+            received: event.received,
             sensor: from,
             reply: judged.reply,
             executions,
@@ -155,13 +174,16 @@ fn with_object(object: Value) -> Value {
     payload
 }
 
-fn notices(event: &record::Event, id: &str, judgement: &Judgement) -> Vec<Notice> {
-    let shown: String = event.payload.chars().take(PAYLOAD_SHOWN).collect();
-    let seen = Notice::new(Level::Info, "event", &event.trigger, shown).event(id);
+fn notices(event: &record::Event, is_shown: bool, judgement: &Judgement) -> Vec<Notice> {
+    let id = &event.id();
+    let seen = is_shown.then(|| {
+        let shown: String = event.payload.chars().take(PAYLOAD_SHOWN).collect();
+        Notice::new(Level::Info, "event", &event.trigger, shown).event(id)
+    });
     let failed = judgement.failed.iter().map(|failed| {
         let text = format!("could not be applied: {}", failed.reason);
         let rule = &failed.rule.reference;
         Notice::new(Level::Warning, "rule.failed", rule, text).event(id)
     });
-    std::iter::once(seen).chain(failed).collect()
+    seen.into_iter().chain(failed).collect()
 }

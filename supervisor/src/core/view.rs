@@ -8,11 +8,14 @@ use serde_json::{Map, Value, json};
 use super::Core;
 use super::cause::Cause;
 use super::clock::Wall;
+use super::control::Switch;
 use super::datastore::Key;
 use super::ids;
+use super::isolation;
 use super::record::{KvItem, LastExit, Status};
 use super::seal::{MASK, masked};
 use super::sensor::Slot;
+use crate::catalog::knobs;
 use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
 use crate::rules::store::Owner;
 use crate::rules::verdict::Verdict;
@@ -133,6 +136,45 @@ pub fn action(action: &Action) -> Value {
         "tags": [],
         "metadata_file": action.metadata_file,
     })
+}
+
+/// A message that was refused, as the journal has it.
+#[derive(Clone, Debug)]
+pub struct RejectedRow {
+    /// Its number among the refused.
+    pub seq: u64,
+    /// Reference of the sensor that said it.
+    pub sensor: String,
+    /// When.
+    pub at: Wall,
+    /// JSON-RPC error code that it was answered with.
+    pub code: i64,
+    /// Why.
+    pub reason: String,
+    /// The trigger that it was meant for, where known.
+    pub trigger: Option<String>,
+    /// The payload, or the first bytes of the line.
+    pub data: Vec<u8>,
+    /// SHA-256 of a line that is not kept whole.
+    pub sha256: Option<String>,
+}
+
+/// A refused message; `whole` with what was said.
+pub fn rejected(row: &RejectedRow, whole: bool) -> Value {
+    let mut shown = json!({
+        "id": row.seq,
+        "sensor": row.sensor,
+        "trigger": row.trigger,
+        "rejected_at": row.at.rfc3339(),
+        "code": row.code,
+        "reason": row.reason,
+        "bytes": row.data.len(),
+    });
+    if whole {
+        shown["data"] = String::from_utf8_lossy(&row.data).into();
+        shown["sha256"] = json!(row.sha256);
+    }
+    shown
 }
 
 /// An event with what the rules said of it, as the journal has it.
@@ -292,7 +334,7 @@ fn shown_parameters(text: &str, action: Option<&Action>) -> Value {
         return raw(text);
     };
     let mut shown = masked(&parameters);
-    for (name, schema) in action.map(|one| &one.all_parameters).into_iter().flatten() {
+    for (name, schema) in action.iter().flat_map(|one| one.all_parameters.iter()) {
         if schema["secret"] == json!(true)
             && let Some(value) = shown.get_mut(name)
             && !value.is_null()
@@ -328,7 +370,7 @@ impl Core {
         let life = self.life_view(slot, mono, wall);
         if let (Value::Object(all), Value::Object(life)) = (&mut shown, life) {
             all.extend(life);
-            all.insert("policy".into(), policy(&slot.spec));
+            all.insert("policy".into(), knobs::shown(&slot.spec.policy));
             all.insert("policy_sources".into(), json!(slot.spec.policy_sources));
         }
         Some(shown)
@@ -336,23 +378,32 @@ impl Core {
 
     fn life_view(&self, slot: &Slot, mono: Duration, wall: Wall) -> Value {
         let waits = matches!(slot.life.state.word(), "backoff" | "cooldown");
-        let next_start = slot.life.deadline().filter(|_| waits).map(|at| {
-            let left = at.saturating_sub(mono).as_micros();
-            Wall(wall.0 + i64::try_from(left).unwrap_or(0)).rfc3339()
-        });
+        let next_start = slot
+            .life
+            .deadline(&slot.spec.policy)
+            .filter(|_| waits)
+            .map(|at| {
+                let left = at.saturating_sub(mono).as_micros();
+                Wall(wall.0 + i64::try_from(left).unwrap_or(0)).rfc3339()
+            });
         let uptime = slot
             .started
             .filter(|_| slot.pid.is_some())
             .map(|at| mono.saturating_sub(at).as_secs_f64());
         json!({
-            "state": slot.life.state.word(),
+            "state": slot.shown_state(),
+            "enabled": slot.is_enabled(),
+            "override": slot.memory.switch.as_ref().map(Switch::view),
             "pid": slot.pid,
             "uptime": uptime,
             "restarts": slot.memory.restarts,
+            "attempts": slot.life.attempts(),
             "generation": slot.life.generation,
             "last_exit": slot.memory.last_exit.as_ref().map(last_exit),
             "next_start": next_start,
             "status": slot.status,
+            "isolation": isolation::view(slot),
+            "survivors": slot.survivors,
             "events": slot.counters.events,
             "rejected": slot.counters.rejected,
             "stdout_noise": slot.counters.noise,
@@ -370,59 +421,7 @@ fn last_exit(exit: &LastExit) -> Value {
         "at": exit.at.rfc3339(),
         "uptime": exit.uptime,
         "reason": exit.reason,
+        "class": exit.class,
+        "hint": exit.hint,
     })
-}
-
-/// The resolved policy, in the words of petrel.yaml.
-fn policy(sensor: &Sensor) -> Value {
-    let (restart, start) = (sensor.policy.restart, sensor.policy.start);
-    let (stop, limits) = (sensor.policy.stop, sensor.policy.limits);
-    json!({
-        "restart": {
-            "policy": restart.policy,
-            "initial_delay": duration(restart.initial_delay),
-            "multiplier": restart.multiplier,
-            "max_delay": duration(restart.max_delay),
-            "jitter": restart.jitter,
-            "reset_after": duration(restart.reset_after),
-            "limit": {
-                "burst": restart.limit.burst,
-                "interval": duration(restart.limit.interval),
-                "on_limit": restart.limit.on_limit,
-                "cooldown": duration(restart.limit.cooldown),
-            },
-        },
-        "start": {"ready_timeout": duration(start.ready_timeout)},
-        "stop": {
-            "request_timeout": duration(stop.request_timeout),
-            "grace": duration(stop.grace),
-            "kill_timeout": duration(stop.kill_timeout),
-            "drain_timeout": duration(stop.drain_timeout),
-        },
-        "limits": {"line_bytes": limits.line_bytes, "in_flight": limits.in_flight},
-    })
-}
-
-/// The shortest form that petrel.yaml accepts: `1s`, `500ms`, `5m`, `1h`.
-fn duration(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    match ms {
-        0 => "0s".to_owned(),
-        _ if ms.is_multiple_of(3_600_000) => format!("{}h", ms / 3_600_000),
-        _ if ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
-        _ if ms.is_multiple_of(1000) => format!("{}s", ms / 1000),
-        _ => format!("{ms}ms"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_shown_as_they_are_written() {
-        let shown = [0, 500, 1000, 90_000, 300_000, 7_200_000]
-            .map(|ms| duration(Duration::from_millis(ms)));
-        assert_eq!(shown, ["0s", "500ms", "1s", "90s", "5m", "2h"]);
-    }
 }

@@ -85,12 +85,10 @@ impl RuleSet {
         ]);
         let parameters = plan.fill(action, &templates, &base)?;
         Check::default().check(action, &parameters)?;
-        let mut secrets = order::secrets(asking.given, action, pack.map(AsRef::as_ref));
-        let also = asking.secret.iter().filter(|name| !secrets.contains(name));
-        secrets.extend(also.cloned().collect::<Vec<_>>());
+        let config = pack.map(AsRef::as_ref);
         Ok(Asked {
             parameters,
-            secrets,
+            secrets: order::secrets(asking.secret, asking.given, action, config),
         })
     }
 

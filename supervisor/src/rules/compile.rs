@@ -38,7 +38,15 @@ pub fn compile(catalog: Arc<Catalog>, host: &Host) -> (RuleSet, Vec<Diagnostic>)
         checks: HashMap::new(),
         out: Vec::new(),
     };
-    for pack in catalog.packs.values().filter(|pack| pack.is_dynamic) {
+    let instances = catalog
+        .sensors
+        .values()
+        .filter_map(|one| one.instance.as_ref());
+    let packs = catalog.packs.values();
+    for pack in packs
+        .chain(instances.map(|one| &one.pack))
+        .filter(|pack| pack.is_dynamic)
+    {
         let written = Value::Object(pack.written_config.clone());
         config::prepare(&written, &mut compiler.templates);
     }
@@ -142,7 +150,7 @@ impl Compiler<'_> {
         let check = self.checks.entry(action.reference.clone()).or_default();
         Ok(Order {
             plan,
-            secrets: order::secrets(&rule.parameters, &action, config.as_deref()).into(),
+            secrets: order::secrets(&[], &rule.parameters, &action, config.as_deref()).into(),
             check: Arc::clone(check),
             config,
             context: Jinja::from(&json!({

@@ -110,6 +110,14 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// JSON text of [`verdict`](Self::verdict), which no rule makes any longer.
+    pub fn verdict_text(&self) -> String {
+        match self.matched.is_empty() && self.missed.is_empty() && self.failed.is_empty() {
+            true => "{}".to_owned(),
+            false => self.verdict().to_string(),
+        }
+    }
+
     /// What the journal keeps of it.
     pub fn verdict(&self) -> Verdict {
         let name = |rule: &Arc<Rule>| rule.reference.clone();

@@ -100,9 +100,10 @@ pub(super) fn asks_for_config(given: &Map<String, Value>, action: &Action) -> bo
     texts(given, action).any(|text| text.contains("config_context"))
 }
 
-/// Parameters that are secret: by their schema, because a template decrypts, or because it takes
-/// from what is secret. Text that only looks so is hidden as well.
+/// Parameters that are secret: `known` ones, by their schema, because a template decrypts, or because
+/// it takes from what is secret. Text that only looks so is hidden as well.
 pub(super) fn secrets(
+    known: &[String],
     given: &Map<String, Value>,
     action: &Action,
     config: Option<&Pack>,
@@ -119,13 +120,17 @@ pub(super) fn secrets(
             || text.contains("decrypt_kv")
             || of_config && text.contains("config_context")
     };
-    let of_itself = all().filter(|(name, schema)| own(name, schema));
-    let mut found: Vec<String> = of_itself.map(|(name, _)| name.clone()).collect();
+    let is_known = |name: &str| known.iter().any(|one| one == name);
+    let of_itself = all().filter(|(name, schema)| !is_known(name) && own(name, schema));
+    let mut found = known.to_vec();
+    found.extend(of_itself.map(|(name, _)| name.to_owned()));
     loop {
         let takes = |text: &str| is_template(text) && found.iter().any(|name| text.contains(name));
-        let next = all().find(|(name, schema)| !found.contains(name) && takes(&text(name, schema)));
+        let next = all().find(|(name, schema)| {
+            found.iter().all(|known| known != name) && takes(&text(name, schema))
+        });
         match next {
-            Some((name, _)) => found.push(name.clone()),
+            Some((name, _)) => found.push(name.to_owned()),
             None => return found,
         }
     }

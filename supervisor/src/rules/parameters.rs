@@ -180,7 +180,7 @@ fn values(action: &Action, given: &Map<String, Value>) -> Vec<(String, Value, bo
     }
     for (name, schema) in &action.all_parameters {
         if let Some(value) = schema.get("default").filter(|_| !given.contains_key(name)) {
-            values.push((name.clone(), value.clone(), false));
+            values.push((name.to_owned(), value.clone(), false));
         }
     }
     values
@@ -304,7 +304,7 @@ pub fn with_defaults(action: &Action, given: &Map<String, Value>) -> Map<String,
     for (name, schema) in &action.all_parameters {
         let absent = all.get(name).is_none_or(Value::is_null);
         if let Some(default) = schema.get("default").filter(|_| absent) {
-            all.insert(name.clone(), default.clone());
+            all.insert(name.to_owned(), default.clone());
         }
     }
     all
@@ -351,8 +351,8 @@ impl Check {
 /// The first of them, with the nearest name.
 pub fn names(action: &Action, given: &Map<String, Value>) -> Result<(), String> {
     let all = &action.all_parameters;
-    if let Some(name) = given.keys().find(|name| !all.contains_key(*name)) {
-        let hint = did_you_mean(name, all.keys().map(String::as_str));
+    if let Some(name) = given.keys().find(|name| !all.contains_key(name)) {
+        let hint = did_you_mean(name, all.iter().map(|(name, _)| name));
         let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
         return Err(format!(
             "Additional properties are not allowed ('{name}' was unexpected): {} has no such parameter{hint}",
@@ -381,7 +381,7 @@ pub fn required(action: &Action) -> impl Iterator<Item = &str> {
         let needed = schema.get("required") == Some(&Value::Bool(true));
         needed && schema.get("default").is_none_or(Value::is_null)
     })
-    .map(|(name, _)| name.as_str())
+    .map(|(name, _)| name)
 }
 
 fn schema(action: &Action) -> Value {

@@ -139,6 +139,15 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
+/// `shlex.quote`: the text as one word of a POSIX shell.
+pub fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\"'\"'")),
+    }
+}
+
 /// `str(value)` of a JSON value.
 pub fn text_of_json(value: &Value) -> String {
     match value {

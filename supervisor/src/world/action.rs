@@ -7,22 +7,28 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use sensor_wrapper::action::{EXIT, Exit, STARTED};
-use tokio::io::AsyncWriteExt;
+use serde_json::{Map, Value};
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::Sender;
 
+use super::handover::{Bundle, HandedAction, Received};
+use super::procfs;
 use super::runners::{self, Ending, Plan};
 use super::spawn::{self, Order, Wrapper};
+use super::stdin::Stdin;
+use crate::catalog::Runner;
 use crate::core::Input;
 use crate::core::effect::RunOrder;
+use crate::core::handover::Bytes;
 use crate::core::record::Outcome;
 
 /// Where executions have their folders, in the data folder.
@@ -38,6 +44,16 @@ pub fn folder(data: &Path, execution: u64) -> PathBuf {
 pub struct Handle {
     pidfd: Rc<AsyncFd<OwnedFd>>,
     over: Rc<Cell<bool>>,
+    stdin: Rc<Stdin>,
+    open_stdin: Weak<pipe::Sender>,
+    parameters: Arc<Map<String, Value>>,
+}
+
+/// What an outcome is made of, beside what its wrapper left.
+struct Known {
+    execution: u64,
+    runner: Runner,
+    parameters: Arc<Map<String, Value>>,
 }
 
 impl Handle {
@@ -68,20 +84,85 @@ impl Handle {
             stdout: Stdio::null(),
             stderr: log.into(),
             watch_exec: false,
+            watch_ready: false,
         })?;
-        if let (Some(stdin), Some(text)) = (child.stdin.take(), plan.stdin) {
-            let stdin = pipe::Sender::from_owned_fd(stdin)?;
-            tokio::task::spawn_local(feed(stdin, text));
+        let text = plan.stdin.unwrap_or_default().into_bytes();
+        let known = Known {
+            execution: order.execution.seq,
+            runner: order.action.runner,
+            parameters: Arc::new(order.parameters),
+        };
+        Self::watching(child.pidfd, child.stdin.take(), text, known, folder, inputs)
+    }
+
+    fn watching(
+        pidfd: OwnedFd,
+        stdin: Option<OwnedFd>,
+        text: Vec<u8>,
+        known: Known,
+        folder: PathBuf,
+        inputs: Sender<Input>,
+    ) -> io::Result<Self> {
+        let pipe = stdin.map(pipe::Sender::from_owned_fd).transpose()?;
+        let stdin = Rc::new(Stdin::resume(text, true, pipe.is_none()));
+        let mut open_stdin = Weak::new();
+        if let Some(pipe) = pipe.map(Rc::new) {
+            open_stdin = Rc::downgrade(&pipe);
+            let stdin = Rc::clone(&stdin);
+            // An action that does not read its parameters fails by itself.
+            tokio::task::spawn_local(async move { stdin.write(pipe).await });
         }
-        let pidfd = Rc::new(spawn::watched(child.pidfd)?);
+        let parameters = Arc::clone(&known.parameters);
+        let pidfd = Rc::new(spawn::watched(pidfd)?);
         let over = Rc::new(Cell::new(false));
         let watched = (Rc::clone(&pidfd), Rc::clone(&over));
         tokio::task::spawn_local(async move {
             wait(&watched.0).await;
             watched.1.set(true);
-            report(order, folder, inputs).await;
+            report(known, folder, inputs).await;
         });
-        Ok(Self { pidfd, over })
+        Ok(Self {
+            pidfd,
+            over,
+            stdin,
+            open_stdin,
+            parameters,
+        })
+    }
+
+    /// All of it, for the next supervisor. One that is over and not recorded is seen to end once
+    /// more.
+    pub fn hand_over(&self, execution: u64, bundle: &mut Bundle) -> HandedAction {
+        HandedAction {
+            execution,
+            pidfd: bundle.add(Rc::clone(&self.pidfd) as Rc<dyn AsFd>),
+            stdin: bundle.add_open(&self.open_stdin),
+            unfed: Bytes(self.stdin.rest()),
+            parameters: Map::clone(&self.parameters),
+        }
+    }
+
+    /// Takes charge of one that was handed over.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub fn resume(
+        handed: HandedAction,
+        received: &mut Received,
+        runner: Runner,
+        data: &Path,
+        inputs: Sender<Input>,
+    ) -> io::Result<Self> {
+        let folder = folder(data, handed.execution);
+        let pidfd = received.take(handed.pidfd);
+        let pidfd = pidfd.ok_or(io::ErrorKind::InvalidData)?;
+        let stdin = handed.stdin.and_then(|place| received.take(place));
+        let known = Known {
+            execution: handed.execution,
+            runner,
+            parameters: Arc::new(handed.parameters),
+        };
+        Self::watching(pidfd, stdin, handed.unfed.0, known, folder, inputs)
     }
 
     /// Asks the wrapper to end its program: by SIGTERM and, after its grace, SIGKILL; or at once.
@@ -95,22 +176,17 @@ impl Handle {
     }
 }
 
-async fn feed(mut stdin: pipe::Sender, text: String) {
-    // An action that does not read its parameters fails by itself.
-    let _ = stdin.write_all(text.as_bytes()).await;
-}
-
 async fn wait(pidfd: &AsyncFd<OwnedFd>) {
     if let Err(error) = pidfd.readable().await {
         tracing::error!("an action's end cannot be watched: {error}");
     }
-    let id = WaitId::PidFd(rustix::fd::AsFd::as_fd(pidfd.get_ref()));
+    let id = WaitId::PidFd(pidfd.get_ref().as_fd());
     let _ = waitid(id, WaitIdOptions::EXITED);
 }
 
-async fn report(order: RunOrder, folder: PathBuf, inputs: Sender<Input>) {
-    let execution = order.execution.seq;
-    let read = move || outcome(&order, &folder);
+async fn report(known: Known, folder: PathBuf, inputs: Sender<Input>) {
+    let execution = known.execution;
+    let read = move || outcome(&known, &folder);
     let outcome = tokio::task::spawn_blocking(read).await;
     let outcome = outcome.unwrap_or_else(|fault| {
         let now = super::clock::now().wall;
@@ -120,17 +196,19 @@ async fn report(order: RunOrder, folder: PathBuf, inputs: Sender<Input>) {
     let _ = inputs.send(ended).await;
 }
 
-fn outcome(order: &RunOrder, folder: &Path) -> Outcome {
+fn outcome(known: &Known, folder: &Path) -> Outcome {
     let now = super::clock::now().wall;
-    let runner = order.action.runner;
     match read(folder) {
-        Some(ending) => runners::outcome(runner, &ending),
+        Some(ending) => runners::outcome(known.runner, &known.parameters, &ending),
         None => {
             let log = fs::read_to_string(folder.join("wrapper.log")).unwrap_or_default();
             let why = match log.trim() {
                 "" => "its wrapper was killed: it may have run",
                 log => log,
             };
+            if let Some(data) = folder.ancestors().nth(2) {
+                procfs::end_execution(data, known.execution);
+            }
             runners::lost(why, now)
         }
     }

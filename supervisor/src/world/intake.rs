@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use super::clock;
-use crate::catalog::Catalog;
+use super::{clock, signals};
+use crate::catalog::{Catalog, Sensor};
 use crate::core::Input;
 use crate::core::datastore::View;
+use crate::core::handover::HandedIntake;
 use crate::core::intake::Intake;
 use crate::core::sensor::SensorIx;
 use crate::rules::RuleSet;
@@ -37,15 +38,20 @@ pub enum Piece {
     },
     /// Something that must not overtake the output before it.
     After(Input),
+    /// What the thread knows once all before this is judged, for the next supervisor.
+    HandOver(oneshot::Sender<HandedIntake>),
 }
+
+/// Packs, their rules, and what each sensor is by its index.
+pub type Packs = (Arc<Catalog>, Arc<RuleSet>, Vec<Arc<Sensor>>);
 
 /// By what the thread judges.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
     /// The datastore.
     pub store: View,
-    /// New packs and their rules, after a reload.
-    pub packs: Option<(Arc<Catalog>, Arc<RuleSet>)>,
+    /// New packs, after a reload.
+    pub packs: Option<Packs>,
 }
 
 /// The way to the thread.
@@ -67,7 +73,10 @@ pub fn start(mut intake: Intake, inputs: Sender<Input>) -> std::io::Result<Threa
     let (to, shown) = watch::channel(Shown::default());
     std::thread::Builder::new()
         .name("intake".into())
-        .spawn(move || run(&mut intake, waiting, shown, &inputs))?;
+        .spawn(move || {
+            signals::defer();
+            run(&mut intake, waiting, shown, &inputs);
+        })?;
     Ok(Thread { pieces, shown: to })
 }
 
@@ -81,8 +90,8 @@ fn run(
         if shown.has_changed().unwrap_or(false) {
             let Shown { store, packs } = shown.borrow_and_update().clone();
             intake.show(store);
-            if let Some((catalog, rules)) = packs {
-                intake.adopt(catalog, rules);
+            if let Some((catalog, rules, sensors)) = packs {
+                intake.adopt(catalog, rules, sensors);
             }
         }
         for input in judge(intake, piece) {
@@ -112,6 +121,21 @@ fn judge(intake: &mut Intake, piece: Piece) -> Vec<Input> {
             },
             Input::Drained { sensor, generation },
         ],
-        Piece::After(input) => vec![input],
+        Piece::After(mut input) => {
+            if let Input::Ended {
+                sensor,
+                generation,
+                end,
+            } = &mut input
+            {
+                end.said = intake.last_heard(*sensor, *generation);
+            }
+            vec![input]
+        }
+        Piece::HandOver(to) => {
+            // Nobody wants it any more only where the upgrade was given up.
+            let _ = to.send(intake.hand_over());
+            Vec::new()
+        }
     }
 }

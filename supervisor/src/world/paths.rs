@@ -171,6 +171,6 @@ fn own_dir(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// The data folder in twelve letters.
-fn name_of(data: &Path) -> String {
+pub fn name_of(data: &Path) -> String {
     blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..12].to_owned()
 }

@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::action;
 use super::journal::start::WasRunning;
 use super::procfs::{self, Marked};
 use super::runners;
+use super::{action, cgroup};
 use crate::catalog::{Catalog, Runner};
 use crate::core::executions::{Found, Recovered};
+use crate::rules::parameters::with_defaults;
 
 /// An orphaned wrapper gives its program a grace of five seconds; this is longer.
 const WRAPPERS_END: Duration = Duration::from_secs(15);
 
 /// Ends leftover sensors, and waits for the wrappers of actions, which end by themselves.
 pub fn await_leftovers(data: &Path) {
+    cgroup::end_leftovers(data);
     let started = super::clock::now().mono;
     loop {
         let left = procfs::find(data);
@@ -52,7 +54,10 @@ pub fn look_up(data: &Path, boot: &str, catalog: &Catalog, was: WasRunning) -> R
         Some(ending) => {
             let action = catalog.actions.get(&was.execution.action);
             let runner = action.map_or(Runner::LocalShellCmd, |action| action.runner);
-            Found::Ended(runners::outcome(runner, &ending))
+            let given = &was.execution.parameters;
+            let parameters = action.map(|action| with_defaults(action, given));
+            let parameters = parameters.as_ref().unwrap_or(given);
+            Found::Ended(runners::outcome(runner, parameters, &ending))
         }
         None if was.boot.as_deref() == Some(boot) && !action::began(&folder) => Found::NeverBegan,
         None => Found::Unknown,

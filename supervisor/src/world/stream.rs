@@ -4,7 +4,9 @@
 //! supervisor; what does not fit is dropped.
 
 use std::fmt;
-use std::io::{IsTerminal, stdout};
+use std::io::{self, IsTerminal, Write, stdout};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use tracing::field::{Field, Visit};
@@ -15,7 +17,11 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::core::logs::LogRecord;
 use crate::core::notice::{Level as NoticeLevel, Notice};
+
+/// Lines that wait for whoever reads the stream; more are dropped, for nobody waits for them.
+const LINES: usize = 8192;
 
 /// How the stream is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -30,7 +36,11 @@ pub enum LogFormat {
 /// Starts the stream; it ends, written out, with the guard. `PETREL_LOG` sets the level (`debug`
 /// shows the sensors' own log).
 pub fn start(format: LogFormat) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(stdout());
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES)
+        .finish(Counting(stdout(), &WRITTEN));
+    let writer = move || Counting(writer.clone(), &SHOWN);
     let filter = EnvFilter::try_from_env("PETREL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let stream = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -44,6 +54,49 @@ pub fn start(format: LogFormat) -> WorkerGuard {
             .init(),
     }
     guard
+}
+
+/// Shows a record of a sensor's log.
+pub fn log(reference: &str, record: &LogRecord) {
+    let notice =
+        |text: &str| Notice::new(record.level, "sensor.log", reference, text).pid(record.pid);
+    let level = record.level;
+    if level >= NoticeLevel::Warning || tracing::enabled!(Level::DEBUG) {
+        show(&notice(&record.message));
+    }
+}
+
+/// Lines that were shown, and that were written.
+static SHOWN: AtomicU64 = AtomicU64::new(0);
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// How long a terminal that takes nothing is waited for.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// Counts what is written, line by line.
+#[derive(Debug)]
+struct Counting<W>(W, &'static AtomicU64);
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(line);
+        self.1.fetch_add(1, Ordering::AcqRel);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Waits until what was shown is written, but not for ever: what does not fit is dropped.
+pub fn flush() {
+    let begun = super::clock::now().mono;
+    while WRITTEN.load(Ordering::Acquire) < SHOWN.load(Ordering::Acquire)
+        && super::clock::now().mono.saturating_sub(begun) < FLUSH
+    {
+        std::thread::sleep(Duration::from_micros(200));
+    }
 }
 
 /// Shows one notice.

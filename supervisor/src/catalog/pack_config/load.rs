@@ -1,5 +1,6 @@
 //! The two files of a pack's configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -13,7 +14,7 @@ use crate::catalog::diagnostics::{Diagnostic, Severity, Span};
 use crate::catalog::fields::Fields;
 use crate::catalog::parameter;
 use crate::catalog::schema::PayloadCheck;
-use crate::catalog::sources::{PackSource, SourceFile, Sources};
+use crate::catalog::sources::{PackSource, SourceFile};
 use crate::catalog::yaml::Node;
 
 /// What the files make.
@@ -36,7 +37,7 @@ pub struct Loaded {
 /// `config.yaml`, which StackStorm read until 2.4. A value that does not fit is an error, and kept.
 pub fn load(
     source: &PackSource,
-    sources: &Sources,
+    configs: &BTreeMap<String, SourceFile>,
     pack: &str,
     out: &mut Vec<Diagnostic>,
 ) -> Loaded {
@@ -47,7 +48,7 @@ pub fn load(
         .as_ref()
         .map(|file| Diagnostic::error(file, Span::default(), ""));
     let check = Arc::new(PayloadCheck::new(&schema, place));
-    let central = sources.configs.get(pack);
+    let central = configs.get(pack);
     // StackStorm never looks at the pack's own file, so what is wrong there stops nothing.
     let severity = match central {
         Some(_) => Severity::Error,

@@ -7,12 +7,14 @@
 
 mod check;
 mod fill;
+mod instance;
 mod load;
 mod resolve;
 mod shape;
 
 use serde_json::{Map, Value};
 
+pub use instance::of_instance;
 pub use load::{Loaded, load};
 pub use resolve::{ConfigFault, resolve};
 pub use shape::at;

@@ -10,8 +10,10 @@ use clap::Args;
 
 use super::after;
 use crate::cli::{Folders, print};
+use crate::config::Settings;
 use crate::world::install::source::Source;
 use crate::world::install::{self, Installed, Options, index};
+use crate::world::paths::Paths;
 use crate::world::spawn::Wrapper;
 
 /// How far dependencies of dependencies are followed; StackStorm's.
@@ -23,9 +25,9 @@ pub struct Install {
     /// Git URL, OWNER/REPOSITORY or NAME of the index, each with =VERSION; a folder; an archive
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<String>,
-    /// Path or https URL of the index of packs
-    #[arg(long, value_name = "INDEX", env = "PETREL_PACK_INDEX", default_value = index::EXCHANGE)]
-    index: String,
+    /// Path or https URL of the index of packs; else packs.index of petrel.yaml, else StackStorm's
+    #[arg(long, value_name = "INDEX", env = "PETREL_PACK_INDEX")]
+    index: Option<String>,
     /// Replace packs that are installed; their configuration stays
     #[arg(long)]
     replace: bool,
@@ -47,9 +49,13 @@ impl Install {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let packs = install::folder_of_packs(&self.folders.packs)?;
         let wrapper = Wrapper::find().context("failed to find the wrapper")?;
+        let index = match self.index.clone() {
+            Some(index) => index,
+            None => index_of_file(&self.folders)?,
+        };
         let options = Options {
             packs,
-            index: self.index,
+            index,
             replace: self.replace,
             force: self.force,
         };
@@ -89,6 +95,21 @@ impl Install {
         }
         Ok(ExitCode::from(u8::from(failed)))
     }
+}
+
+/// `packs.index` of petrel.yaml, else StackStorm's.
+fn index_of_file(folders: &Folders) -> anyhow::Result<String> {
+    let paths = Paths::resolve(folders.clone().into())?;
+    let Some(file) = paths.config else {
+        return Ok(index::EXCHANGE.to_owned());
+    };
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("failed to read {}", file.display()))?;
+    let (settings, faults) = Settings::parse(&text, &file.display().to_string());
+    for fault in faults {
+        eprintln!("{}\n", fault.render(std::io::stderr().is_terminal()));
+    }
+    Ok(settings.index.unwrap_or_else(|| index::EXCHANGE.to_owned()))
 }
 
 fn one(

@@ -1,5 +1,6 @@
 //! `petrel pack remove`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -30,16 +31,18 @@ impl Remove {
         let (_, built) = daemon::load(&paths)?;
         let known = &built.catalog.packs;
         let mut dirs = Vec::new();
-        for name in &self.names {
+        let names: BTreeSet<&String> = self.names.iter().collect();
+        for name in names {
             let pack = known.get(name.as_str()).with_context(|| {
                 let near = did_you_mean(name, known.keys().map(|name| &**name));
                 let near = near.map(|near| format!(": {near}")).unwrap_or_default();
                 format!("there is no pack \"{name}\"{near}")
             })?;
-            dirs.push((name, &pack.dir));
+            dirs.push((name, pack.dir.as_path()));
         }
+        let all: Vec<_> = dirs.iter().map(|(_, dir)| *dir).collect();
+        install::remove(&all)?;
         for (name, dir) in dirs {
-            install::remove(dir)?;
             print::line(&format!("removed {name} from {}", dir.display()))?;
         }
         after::tell(data);

@@ -1,108 +1,207 @@
 //! The disk: what survives every crash, by the rules of the journal's writer.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use serde_json::Value;
+
+use super::packs;
 use crate::core::datastore::Key;
 use crate::core::input::Duplicate;
-use crate::core::record::{Batch, Execution, ExecutionChange, KvItem, SensorMemory, Status};
+use crate::core::queue::Fetch;
+use crate::core::record::{
+    Batch, Event, Execution, ExecutionChange, KvItem, Rejected, SensorMemory, Status,
+};
 
 #[derive(Debug, Default)]
 pub struct Journal {
     /// Identifiers, by number.
     pub events: BTreeMap<u64, String>,
+    /// Identifiers, by the number that the sensor gave.
+    pub said: HashMap<u64, String>,
+    /// What sensors said that was known already, or was refused.
+    pub known: HashSet<u64>,
+    pub refusals: HashSet<u64>,
     seen: HashMap<(String, String), String>,
+    /// The last that each start said.
+    last: HashMap<String, u64>,
     pub executions: BTreeMap<u64, Execution>,
     pub memories: HashMap<String, SensorMemory>,
     pub kv: BTreeMap<Key, KvItem>,
-    /// Why events were refused.
-    pub rejected: BTreeSet<String>,
+    /// Every value, and every cursor, that was ever there.
+    pub values: HashSet<String>,
+    /// The rule's version, by the hash of the set.
+    rule_sets: HashMap<String, Option<String>>,
+    /// Ends that nobody asked for.
+    pub crashes: usize,
     /// Duplicates so far.
     pub refused: usize,
 }
 
 impl Journal {
+    pub fn keep_rule_set(&mut self, hash: &str, text: &str) {
+        let version = packs::version_in(text).map(str::to_owned);
+        self.rule_sets.insert(hash.to_owned(), version);
+    }
+
     pub fn write(&mut self, batch: Batch) -> Vec<Duplicate> {
+        self.crashes(&batch);
+        for (hash, text) in &batch.rule_sets {
+            self.keep_rule_set(hash, text);
+        }
         let mut duplicates: Vec<Duplicate> = Vec::new();
         for event in batch.events {
-            let caused = batch
-                .executions
-                .iter()
-                .filter(|one| one.event == Some(event.seq))
-                .count();
-            assert_eq!(
-                caused,
-                usize::from(event.payload.contains("true")),
-                "event and executions enter together"
-            );
-            let key = event.key.clone().map(|key| (event.sensor.clone(), key));
-            match key.as_ref().and_then(|key| self.seen.get(key)) {
-                Some(first) => duplicates.push(Duplicate {
-                    event: event.seq,
-                    first: first.clone(),
-                }),
-                None => {
-                    self.seen.extend(key.map(|key| (key, event.id())));
-                    let before = self.events.insert(event.seq, event.id());
-                    assert_eq!(before, None, "numbers of events are never used twice");
-                }
-            }
+            self.caused(&event, &batch.executions);
+            duplicates.extend(self.event(event));
         }
         for execution in batch.executions {
-            if duplicates
-                .iter()
-                .any(|one| Some(one.event) == execution.event)
-            {
-                continue;
+            let of = |one: &Duplicate| Some(one.event) == execution.event;
+            if !duplicates.iter().any(of) {
+                self.execution(execution);
             }
-            let twin = self
-                .executions
-                .values()
-                .any(|other| (other.event, &other.rule) == (execution.event, &execution.rule));
-            assert!(
-                execution.event.is_none() || !twin,
-                "an execution for each event and rule"
-            );
-            self.executions.insert(execution.seq, execution);
         }
         for change in batch.changes {
             self.change(change);
         }
         for kv in batch.kv {
             match kv.item {
-                Some(item) => self.kv.insert(kv.key, item),
-                None => self.kv.remove(&kv.key),
-            };
+                Some(item) => {
+                    self.values.insert(item.value.clone());
+                    self.kv.insert(kv.key, item);
+                }
+                None => drop(self.kv.remove(&kv.key)),
+            }
         }
-        self.rejected
-            .extend(batch.rejected.into_iter().map(|one| one.reason));
-        self.memories.extend(batch.sensors);
+        batch.rejected.iter().for_each(|one| self.reject(one));
+        for (reference, memory) in batch.sensors {
+            self.values.extend(memory.state.clone());
+            self.memories.insert(reference, memory);
+        }
         self.refused += duplicates.len();
         duplicates
     }
 
-    /// Executions that a change names but that are no row (a duplicate's) stay no row.
-    fn change(&mut self, change: ExecutionChange) {
-        let (seq, from, to) = match change {
-            ExecutionChange::Delayed { seq } => (seq, Status::Requested, Status::Delayed),
-            ExecutionChange::Progress { seq, .. } => (seq, Status::Running, Status::Running),
-            ExecutionChange::Claimed { seq, .. } => (seq, Status::Requested, Status::Running),
-            ExecutionChange::Returned { seq } => (seq, Status::Running, Status::Requested),
-            ExecutionChange::Ended { seq, outcome } => (seq, Status::Running, outcome.status),
-        };
-        if let Some(execution) = self.executions.get_mut(&seq) {
-            assert_eq!(execution.status, from, "execution {seq} becomes {to:?}");
-            execution.status = to;
+    /// A crash and the sensor's memory of it enter together.
+    fn crashes(&mut self, batch: &Batch) {
+        for crash in &batch.crashes {
+            let memories = batch.sensors.iter();
+            let mut own = memories.filter(|(name, _)| *name == crash.sensor);
+            let told = own.any(|(_, memory)| {
+                let last = memory.last_exit.as_ref();
+                last.is_some_and(|exit| exit.class.is_some())
+            });
+            assert!(told, "a crash is told alone: {crash:?}");
+            self.crashes += 1;
         }
     }
 
-    pub fn owed(&self, after: u64, most: usize) -> Vec<Execution> {
+    /// An event and what its rules ask for enter together.
+    fn caused(&self, event: &Event, executions: &[Execution]) {
+        let version = self.rule_sets.get(&*event.rule_set);
+        let version = version.unwrap_or_else(|| panic!("rules that nobody kept: {event:?}"));
+        let matches = event.payload.contains("true");
+        let wanted: Vec<&String> = version.iter().filter(|_| matches).collect();
+        let caused = executions
+            .iter()
+            .filter(|one| one.event == Some(event.seq))
+            .map(|one| &one.rule_version);
+        assert_eq!(
+            caused.collect::<Vec<_>>(),
+            wanted,
+            "executions of {event:?}"
+        );
+    }
+
+    fn event(&mut self, event: Event) -> Option<Duplicate> {
+        let payload: Value = serde_json::from_str(&event.payload).expect("it was judged");
+        let number = payload["n"].as_u64().expect("each has a number");
+        let by = format!("{} of {}", payload["by"], event.sensor);
+        let last = self.last.insert(by, number).unwrap_or(0);
+        assert!(last < number, "{number} comes after {last}: {event:?}");
+        let key = event.key.clone().map(|key| (event.sensor.clone(), key));
+        if let Some(first) = key.as_ref().and_then(|key| self.seen.get(key)) {
+            self.known.insert(number);
+            return Some(Duplicate {
+                event: event.seq,
+                first: first.clone(),
+            });
+        }
+        self.seen.extend(key.map(|key| (key, event.id())));
+        let before = self.said.insert(number, event.id());
+        assert_eq!(before, None, "{number} is there twice");
+        let before = self.events.insert(event.seq, event.id());
+        assert_eq!(before, None, "numbers of events are never used twice");
+        None
+    }
+
+    fn execution(&mut self, execution: Execution) {
+        let twin = |other: &Execution| {
+            execution.event.is_some()
+                && (other.event, &other.rule) == (execution.event, &execution.rule)
+        };
+        assert!(
+            !self.executions.values().rev().take(50).any(twin),
+            "an execution for each event and rule"
+        );
+        self.executions.insert(execution.seq, execution);
+    }
+
+    /// Executions that a change names but that are no row (a duplicate's) stay no row, and somebody
+    /// who cancels what is over changes nothing.
+    fn change(&mut self, change: ExecutionChange) {
+        let (seq, from, to): (_, &[Status], _) = match change {
+            ExecutionChange::Delayed { seq } => (seq, &[Status::Requested], Status::Delayed),
+            ExecutionChange::Progress { seq, .. } => (seq, &[Status::Running], Status::Running),
+            ExecutionChange::Claimed { seq, .. } => (seq, &[Status::Requested], Status::Running),
+            ExecutionChange::Returned { seq } | ExecutionChange::Again { seq, .. } => {
+                (seq, &[Status::Running], Status::Requested)
+            }
+            ExecutionChange::Ended { seq, outcome } if outcome.status == Status::Canceled => {
+                let from = &[Status::Requested, Status::Running];
+                (seq, from, outcome.status)
+            }
+            ExecutionChange::Ended { seq, outcome } => (seq, &[Status::Running], outcome.status),
+        };
+        let Some(execution) = self.executions.get_mut(&seq) else {
+            return;
+        };
+        if to == Status::Canceled && execution.status.is_final() {
+            return;
+        }
+        let may = from.contains(&execution.status);
+        assert!(may, "execution {seq}: {:?} to {to:?}", execution.status);
+        execution.status = to;
+    }
+
+    /// The trigger that it names says which one it was.
+    fn reject(&mut self, rejected: &Rejected) {
+        let text = String::from_utf8_lossy(&rejected.data);
+        let number = text.split("\"n\":").nth(1).unwrap_or_default();
+        let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
+        let number = digits.parse().expect("each has a number");
+        let first = self.refusals.insert(number);
+        assert!(first, "{number} is refused twice");
+    }
+
+    pub fn owed(&self, fetch: &Fetch) -> Vec<Execution> {
+        let status = match fetch.of {
+            Some(_) => Status::Delayed,
+            None => Status::Requested,
+        };
         self.executions
-            .range(after + 1..)
+            .range(fetch.after + 1..)
             .map(|(_, execution)| execution)
-            .filter(|execution| execution.status == Status::Requested)
-            .take(most)
+            .filter(|one| one.status == status)
+            .filter(|one| fetch.of.as_ref().is_none_or(|of| *of == one.action))
+            .take(fetch.most)
             .cloned()
             .collect()
+    }
+
+    /// A line that was written wholly, and read to its end.
+    pub fn has(&self, number: u64) -> bool {
+        self.said.contains_key(&number)
+            || self.known.contains(&number)
+            || self.refusals.contains(&number)
     }
 
     /// After the last life.
@@ -112,8 +211,8 @@ impl Journal {
             assert!(known.contains(id), "{id} was answered and is not on disk");
         }
         for (seq, execution) in &self.executions {
-            let event = execution.event.expect("a rule asked for it");
-            assert!(self.events.contains_key(&event));
+            let its_event = execution.event;
+            assert!(its_event.is_none_or(|event| self.events.contains_key(&event)));
             let settled = execution.status.is_final() || execution.status == Status::Requested;
             assert!(settled, "execution {seq} is {:?}", execution.status);
             if execution.status == Status::Succeeded {

@@ -1,46 +1,192 @@
-//! Two sensors, one rule, one action.
+//! Three sensors, one rule, one action, each in versions between which reloads change.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, json};
 
-use crate::catalog::policy::Policy;
+use super::Rng;
+use crate::catalog::policy::{Group, Limit, OnExcess, OnLimit, Policy, RestartWhen};
 use crate::catalog::schema::PayloadCheck;
+use crate::catalog::schemas::Schemas;
 use crate::catalog::{
-    Action, Catalog, Protocol, Rule, RuleKind, RuleSource, Runner, Sensor, TriggerType,
+    Action, Catalog, Criterion, Mark, OnUnknown, Protocol, Reload, Rule, RuleKind, RuleSource,
+    Runner, Sensor, TriggerType,
 };
+use crate::rules::{Host, RuleSet};
 
-pub fn catalog() -> Catalog {
-    let mut catalog = Catalog::default();
-    // One that our host runs, one that only prints.
-    for (class, file) in [("A", "a.py"), ("B", "b.sh")] {
-        let sensor = sensor(class, file);
-        catalog
-            .sensors
-            .insert(sensor.reference.clone(), Arc::new(sensor));
-    }
-    catalog
-        .trigger_types
-        .insert("p.t".into(), Arc::new(trigger()));
-    catalog.rules.insert("p.r".into(), Arc::new(rule()));
-    catalog.actions.insert("p.a".into(), Arc::new(action()));
-    catalog
+/// Those that are there or not: one that our host runs, one that only prints, one that converses and
+/// starts beside the one that it replaces.
+pub const SENSORS: [&str; 3] = ["p.A", "p.B", "p.C"];
+
+/// The one of which two may run for a while.
+pub const OVERLAPS: &str = "p.C";
+
+/// A version of a sensor's files.
+#[derive(Clone, Copy, Debug)]
+pub struct Make {
+    code: u64,
+    enabled: bool,
+    policy: u64,
 }
 
-fn sensor(class: &str, file: &str) -> Sensor {
+/// A version of all files.
+#[derive(Clone, Copy, Debug)]
+pub struct Files {
+    sensors: [Option<Make>; 3],
+    /// 0: there is none; 3: it is disabled.
+    rule: u64,
+}
+
+/// What is made of them.
+#[derive(Clone, Debug)]
+pub struct Packs {
+    pub catalog: Arc<Catalog>,
+    pub rules: Arc<RuleSet>,
+}
+
+impl Files {
+    pub fn new(rng: &mut Rng) -> Self {
+        Self {
+            sensors: SENSORS.map(|_| Some(make(rng))),
+            rule: 1,
+        }
+    }
+
+    /// One thing comes, goes or changes.
+    pub fn change(&mut self, rng: &mut Rng) {
+        let at = rng.below(4) as usize;
+        let Some(sensor) = self.sensors.get_mut(at) else {
+            self.rule = rng.below(4);
+            return;
+        };
+        *sensor = match sensor {
+            Some(_) if rng.percent(25) => None,
+            _ => Some(make(rng)),
+        };
+    }
+
+    pub fn read(&self) -> Packs {
+        let mut catalog = Catalog::default();
+        for (reference, made) in SENSORS.iter().zip(&self.sensors) {
+            if let Some(made) = made {
+                let sensor = sensor(reference, *made);
+                catalog
+                    .sensors
+                    .insert((*reference).into(), Arc::new(sensor));
+            }
+        }
+        catalog
+            .trigger_types
+            .insert("p.t".into(), Arc::new(trigger()));
+        catalog.actions.insert("p.a".into(), Arc::new(action()));
+        if self.rule > 0 {
+            catalog
+                .rules
+                .insert("p.r".into(), Arc::new(rule(self.rule)));
+        }
+        Packs {
+            rules: rules(self.rule, &catalog),
+            catalog: Arc::new(catalog),
+        }
+    }
+}
+
+thread_local! {
+    static RULES: RefCell<HashMap<u64, Arc<RuleSet>>> = RefCell::default();
+}
+
+/// No rule looks at sensors, so there are few sets of rules.
+fn rules(version: u64, catalog: &Catalog) -> Arc<RuleSet> {
+    RULES.with_borrow_mut(|known| {
+        let compile = || {
+            let (rules, faults) = RuleSet::compile(Arc::new(catalog.clone()), &Host::default());
+            assert!(faults.is_empty(), "{faults:?}");
+            Arc::new(rules)
+        };
+        Arc::clone(known.entry(version).or_insert_with(compile))
+    })
+}
+
+/// The version of the rule that a set of rules has, by the text that the journal keeps of the set.
+pub fn version_in(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("p.r "))
+}
+
+fn make(rng: &mut Rng) -> Make {
+    Make {
+        code: rng.below(3),
+        enabled: rng.percent(85),
+        policy: rng.below(4),
+    }
+}
+
+fn policy(kind: u64) -> Policy {
+    let mut policy = Policy::default();
+    let often = |on_limit| Limit {
+        burst: 2,
+        interval: Duration::from_secs(60),
+        on_limit,
+        cooldown: Duration::from_secs(20),
+    };
+    match kind {
+        1 => {
+            policy.restart.limit = often(OnLimit::Cooldown);
+            let dog = &mut policy.watchdog;
+            dog.interval = Duration::from_secs(1);
+            dog.soft_timeout = Duration::from_secs(2);
+            dog.timeout = Duration::from_secs(4);
+            dog.poll_timeout = Duration::from_secs(10);
+            dog.max_rss_restart = 1500;
+            dog.max_lifetime = Duration::from_secs(60);
+        }
+        2 => {
+            policy.restart.policy = RestartWhen::OnFailure;
+            policy.restart.limit = often(OnLimit::Park);
+            policy.limits.rate.events_per_s = 20.0;
+            policy.limits.rate.burst = 5;
+            policy.limits.line_bytes = 400;
+        }
+        3 => {
+            policy.restart.initial_delay = Duration::ZERO;
+            policy.restart.limit.burst = 0;
+            policy.restart.group = Group::OneForAll;
+            policy.limits.rate.events_per_s = 20.0;
+            policy.limits.rate.burst = 40;
+            policy.limits.rate.on_excess = OnExcess::Park;
+            policy.limits.protocol_errors.burst = 5;
+        }
+        _ => {}
+    }
+    policy
+}
+
+fn sensor(reference: &str, made: Make) -> Sensor {
+    let class = reference.trim_start_matches("p.");
+    let (file, reload) = match class {
+        "A" => ("a.py", Reload::Restart),
+        "B" => ("b.sh", Reload::Restart),
+        _ => ("c", Reload::Overlap),
+    };
     Sensor {
-        reference: format!("p.{class}"),
+        reference: reference.into(),
         pack: "p".into(),
         class_name: class.into(),
         description: String::new(),
-        enabled: true,
+        enabled: made.enabled,
         enabled_source: None,
         file_path: PathBuf::from("/packs/p/sensors").join(file),
         poll_interval: None,
         trigger_types: vec!["p.t".into()],
+        is_command: false,
         protocol: Protocol::Auto,
-        policy: Policy::default(),
+        reload,
+        code: made.code.to_string(),
+        instance: None,
+        policy: policy(made.policy),
         policy_sources: Default::default(),
         metadata_file: "sensors/s.yaml".into(),
     }
@@ -59,22 +205,29 @@ fn trigger() -> TriggerType {
     }
 }
 
-fn rule() -> Rule {
+fn rule(version: u64) -> Rule {
     Rule {
         reference: "p.r".into(),
         pack: "p".into(),
         name: "r".into(),
         description: String::new(),
-        enabled: true,
+        enabled: version < 3,
         enabled_source: None,
         kind: RuleKind::Standard,
         trigger_type: "p.t".into(),
         trigger_parameters: Map::new(),
         missed: Default::default(),
-        criteria: Vec::new(),
+        criteria: vec![Criterion {
+            key: "trigger.matches".into(),
+            operator: "equals".into(),
+            pattern: json!(true),
+            condition: None,
+            mark: Mark::default(),
+            operator_mark: Mark::default(),
+        }],
         action: "p.a".into(),
         parameters: Map::new(),
-        version: "1".into(),
+        version: version.to_string(),
         metadata_file: "rules/r.yaml".into(),
         source: RuleSource::default(),
     }
@@ -91,11 +244,12 @@ fn action() -> Action {
         runner: Runner::LocalShellCmd,
         runner_type: "local-shell-cmd".into(),
         entry_point: None,
-        parameters: Map::new(),
-        all_parameters: Map::new(),
+        parameters: Schemas::default(),
+        all_parameters: Schemas::default(),
         output_schema: Map::new(),
         notify: Vec::new(),
         chain: None,
+        on_unknown: OnUnknown::Fail,
         metadata_file: "actions/a.yaml".into(),
     }
 }

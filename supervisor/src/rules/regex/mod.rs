@@ -8,8 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fancy_regex::{Captures, Regex, RegexBuilder};
 
+use translate::{Repeats, Translated, translate};
+
 /// Most steps of backtracking; a pattern that needs more is an error, not a mismatch.
 const BACKTRACKING: usize = 1_000_000;
+/// Most places that are looked at for it: after each step back, all that a pattern must have may be
+/// looked at before it is found to be absent.
+const LOOKED_AT: usize = 4_000_000;
+/// Most places of a pattern that hold a class of letters of all scripts, written out: some 50 KiB each.
+const WIDE: u64 = 200;
 
 /// What is said where a pattern needs more.
 pub const TOO_MUCH: &str = "the regular expression needs too much backtracking on this text";
@@ -33,17 +40,33 @@ pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
     let mut options = String::new();
     options.push_str(if flags.ignore_case { "i" } else { "" });
     options.push_str(if flags.dot_all { "s" } else { "" });
-    let body = translate::translate(pattern)
-        .map_err(|why| format!("\"{pattern}\" is not a regular expression: {why}"))?;
-    let start = if flags.anchored { r"\A" } else { "" };
+    let refused = |why: String| format!("\"{pattern}\" is not a regular expression: {why}");
+    let plain = translate(pattern, Repeats::Written).map_err(refused)?;
+    let build = |found: &Translated| {
+        let backtracking = LOOKED_AT / (1 + usize::try_from(found.least).unwrap_or(usize::MAX - 1));
+        build(&found.text, &options, flags.anchored, backtracking)
+    };
+    let looped = || translate(pattern, Repeats::Looped).map(|found| build(&found));
+    match plain.wide > WIDE {
+        true => looped().map_err(refused)?.map_err(refused),
+        // What is too large when its repeats are written out may do as loops.
+        false => build(&plain).or_else(|why| match looped() {
+            Ok(Ok(regex)) => Ok(regex),
+            _ => Err(refused(why)),
+        }),
+    }
+}
+
+fn build(body: &str, options: &str, anchored: bool, backtracking: usize) -> Result<Regex, String> {
+    let start = if anchored { r"\A" } else { "" };
     let whole = match options.is_empty() {
         true => format!("{start}(?:{body})"),
         false => format!("{start}(?{options}:{body})"),
     };
     RegexBuilder::new(&whole)
-        .backtrack_limit(BACKTRACKING)
+        .backtrack_limit(backtracking.clamp(1, BACKTRACKING))
         .build()
-        .map_err(|error| format!("\"{pattern}\" is not a regular expression: {error}"))
+        .map_err(|error| error.to_string())
 }
 
 /// True when the pattern is found.
@@ -268,6 +291,44 @@ mod tests {
     fn a_hostile_pattern_is_an_error_and_not_a_hang() {
         let regex = compile(r"(a|a)*(?=b)c\1", Flags::default()).unwrap();
         assert!(found(&regex, &"a".repeat(40)).is_err());
+        for (pattern, legal) in [
+            ("(?:a?){5000}a{5000}", false),
+            ("((?:ab){90}){90}", false),
+            ("a{4000}b{,4000}", false),
+            // As long as such a pattern may be, and no class of letters but where it repeats.
+            (&r"\w".repeat(400), true),
+            (&(r"\w".repeat(401)), false),
+            (r"(?:\w{200}(?=a)){30}", true),
+            ("(a{1,99}b){9}(c{9,}){99}.{0,5000}", true),
+        ] {
+            assert_eq!(
+                compile(pattern, Flags::default()).is_ok(),
+                legal,
+                "{pattern}"
+            );
+        }
+    }
+
+    /// Each takes one or many tens of MiB where its repeats are written out, and seconds in between.
+    #[test]
+    fn many_letters_of_all_scripts_are_loops() {
+        let mail = r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){1,8}";
+        for pattern in [mail.to_owned(), format!("^{mail}$"), format!("Q|{mail}")] {
+            for text in ["me+x@a-b.example.org", "\u{43b}.\u{e9}@\u{4e2d}.org"] {
+                assert!(search(&pattern, text), "{pattern}: {text}");
+            }
+            assert!(!search(&pattern, "me@example") && !search(&pattern, "@a.b"));
+        }
+        let regex = compile(mail, Flags::default()).unwrap();
+        let found = regex.captures("<me@a.b.example>").unwrap().unwrap();
+        assert_eq!((&found[0], &found[1]), ("me@a.b.example", ".example"));
+        assert!(search(r"^(?:\w{3}-){100}\Z", &"abc-".repeat(100)));
+        assert!(!search(r"^(?:\w{3}-){100}\Z", &"abc-".repeat(99)));
+        assert!(search(r"(?i)(\w{1,300})=\1", "\u{e9}t\u{e9}=\u{c9}t\u{c9}"));
+        // Lazy and greedy.
+        let lazy = compile(r"(\w{1,300}?)(\w{0,300})", Flags::default()).unwrap();
+        let found = lazy.captures("abc").unwrap().unwrap();
+        assert_eq!((&found[1], &found[2]), ("a", "bc"));
     }
 
     #[test]

@@ -5,33 +5,134 @@
 const MAX_LENGTH: usize = 20_000;
 /// Deepest nesting of groups.
 const MAX_DEPTH: usize = 100;
+/// Most places that a pattern has once its counted repeats are written out: a search may look at each
+/// of them at each character of the text.
+const MAX_PLACES: u64 = 7_000;
+
+/// Most classes of letters of all scripts in the text of a pattern.
+const MAX_WIDE: u64 = 400;
+
+/// Holds always; the engine does not write out what stands behind it.
+const ALONE: &str = "(?=)";
+
+/// What becomes of counted repeats.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Repeats {
+    /// The engine may write them out.
+    Written,
+    /// It may not: with [`ALONE`] in each it counts, which takes no memory.
+    Looped,
+}
+
+/// A translated pattern, and its size.
+pub struct Translated {
+    /// In the engine's notation.
+    pub text: String,
+    /// Places with a class of letters of all scripts, repeats written out.
+    pub wide: u64,
+    /// Places that a text must have for all of it, at the least, without those of plain text, which is
+    /// looked at as one.
+    pub least: u64,
+}
 
 /// Translates a pattern.
 ///
 /// # Errors
 /// Python's words for what is wrong with it.
-pub fn translate(pattern: &str) -> Result<String, String> {
+pub fn translate(pattern: &str, repeats: Repeats) -> Result<Translated, String> {
     let mut translator = Translator {
         chars: pattern.chars().collect(),
         at: 0,
         out: String::with_capacity(pattern.len() + 8),
         open: Vec::new(),
         verbose: false,
+        repeats,
+        size: Size::default(),
+        item: Size::default(),
+        letters: 0,
     };
     if translator.chars.len() > MAX_LENGTH {
         return Err("it is too long".to_owned());
     }
     translator.run()?;
-    Ok(translator.out)
+    if translator.letters > MAX_WIDE {
+        return Err(format!(r"it has more than {MAX_WIDE} times \w"));
+    }
+    Ok(Translated {
+        text: translator.out,
+        wide: translator.size.wide,
+        least: translator.size.least,
+    })
+}
+
+/// How large a part of a pattern is, its repeats written out.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    /// See [`MAX_PLACES`].
+    places: u64,
+    /// See [`Translated`].
+    wide: u64,
+    least: u64,
+}
+
+impl Size {
+    fn since(self, before: Self) -> Self {
+        Self {
+            places: self.places - before.places,
+            wide: self.wide - before.wide,
+            least: self.least - before.least,
+        }
+    }
+
+    /// `part`, which is in it once, `times` times, and at least `fewest`.
+    fn repeated(self, part: Self, fewest: u64, times: u64) -> Self {
+        let more = |sum: u64, part: u64, times: u64| {
+            (sum - part).saturating_add(part.saturating_mul(times))
+        };
+        Self {
+            places: more(self.places, part.places, times.max(1)),
+            wide: more(self.wide, part.wide, times.max(1)),
+            least: match fewest {
+                0 | 1 => more(self.least, part.least, fewest),
+                _ => more(self.least, part.least, 0)
+                    .saturating_add(part.least.max(1).saturating_mul(fewest)),
+            },
+        }
+    }
 }
 
 struct Translator {
     chars: Vec<char>,
     at: usize,
     out: String,
-    /// For each open group: what it began in the output, and whether blanks meant nothing outside.
-    open: Vec<(usize, bool)>,
+    open: Vec<Open>,
     verbose: bool,
+    repeats: Repeats,
+    size: Size,
+    /// That of the last item.
+    item: Size,
+    /// Classes of letters of all scripts so far.
+    letters: u64,
+}
+
+/// An open group.
+struct Open {
+    /// Where it began in the output.
+    from: usize,
+    /// Blanks meant nothing outside.
+    verbose: bool,
+    /// What is before it.
+    size: Size,
+}
+
+/// How often an item is there.
+struct Bounds {
+    /// In the engine's notation.
+    text: String,
+    /// At the least.
+    fewest: u64,
+    /// How often it is written for that.
+    times: u64,
 }
 
 /// What stood last: a repeat may follow on an item only, and only one.
@@ -57,6 +158,7 @@ impl Translator {
         let mut last = Last::Nothing;
         while let Some(c) = self.peek(0) {
             let start = self.out.len();
+            let letters = self.letters;
             match c {
                 '\\' => {
                     self.at += 1;
@@ -69,18 +171,26 @@ impl Translator {
                 }
                 '(' => last = self.group()?,
                 ')' => {
-                    let (from, verbose) = self.open.pop().ok_or("unbalanced parenthesis")?;
-                    self.verbose = verbose;
+                    let open = self.open.pop().ok_or("unbalanced parenthesis")?;
+                    self.verbose = open.verbose;
                     self.out.push(')');
                     self.at += 1;
-                    last = Last::Item(from);
+                    last = Last::Item(open.from);
+                    self.item = self.size.since(open.size);
                 }
                 '*' | '+' | '?' => {
                     self.at += 1;
-                    last = self.repeat(last, &c.to_string())?;
+                    last = self.repeat(
+                        last,
+                        Bounds {
+                            text: c.to_string(),
+                            fewest: u64::from(c == '+'),
+                            times: 1,
+                        },
+                    )?;
                 }
                 '{' => match self.bounds()? {
-                    Some(bounds) => last = self.repeat(last, &bounds)?,
+                    Some(bounds) => last = self.repeat(last, bounds)?,
                     None => {
                         self.out.push_str("\\{");
                         self.at += 1;
@@ -115,6 +225,19 @@ impl Translator {
                     last = Last::Item(start);
                 }
             }
+            if last == Last::Item(start) {
+                self.item = Size {
+                    places: 1,
+                    wide: self.letters - letters,
+                    least: u64::from(matches!(c, '\\' | '[' | '.')),
+                };
+                if self.item.wide > 0 && self.repeats == Repeats::Looped {
+                    self.out.insert_str(start, ALONE);
+                }
+                self.size.places += 1;
+                self.size.wide += self.item.wide;
+                self.size.least += self.item.least;
+            }
         }
         match self.open.is_empty() {
             true => Ok(()),
@@ -132,20 +255,32 @@ impl Translator {
     }
 
     /// A repeat; assertions are put into a group, for the engine repeats none of them bare.
-    fn repeat(&mut self, last: Last, bounds: &str) -> Result<Last, String> {
+    fn repeat(&mut self, last: Last, bounds: Bounds) -> Result<Last, String> {
         let from = match last {
             Last::Nothing => return Err("nothing to repeat".to_owned()),
             Last::Repeat => return Err("multiple repeat".to_owned()),
             Last::Item(from) => from,
         };
+        let Bounds {
+            text,
+            fewest,
+            times,
+        } = bounds;
+        self.size = self.size.repeated(self.item, fewest, times);
+        if times > 1 && self.size.places > MAX_PLACES {
+            return Err(format!("written out, it has more than {MAX_PLACES} places"));
+        }
         let item = self.out.split_off(from);
         let plain = item.chars().count() == 1 && item != "^" || item.starts_with('[');
         let grouped = item.starts_with("(?:") && item.ends_with(')') && !item.starts_with("(?:$|");
         match plain || grouped {
+            _ if times > 1 && self.repeats == Repeats::Looped => {
+                self.out.push_str(&format!("(?:{ALONE}{item})"));
+            }
             true => self.out.push_str(&item),
             false => self.out.push_str(&format!("(?:{item})")),
         }
-        self.out.push_str(bounds);
+        self.out.push_str(&text);
         if let Some(mode @ ('?' | '+')) = self.peek(0) {
             self.out.push(mode);
             self.at += 1;
@@ -154,7 +289,7 @@ impl Translator {
     }
 
     /// `{2}`, `{1,}`, `{,3}`; none for a brace that means itself.
-    fn bounds(&mut self) -> Result<Option<String>, String> {
+    fn bounds(&mut self) -> Result<Option<Bounds>, String> {
         let rest: String = self.chars[self.at + 1..].iter().take(24).collect();
         let Some((inside, _)) = rest.split_once('}') else {
             return Ok(None);
@@ -171,10 +306,17 @@ impl Translator {
             return Err("min repeat greater than max repeat".to_owned());
         }
         self.at += inside.chars().count() + 2;
+        let times = parse(most).or_else(|| parse(least)).unwrap_or(1);
+        let fewest = parse(least).unwrap_or(0);
         let least = if least.is_empty() { "0" } else { least };
-        Ok(Some(match inside.contains(',') {
+        let text = match inside.contains(',') {
             true => format!("{{{least},{most}}}"),
             false => format!("{{{least}}}"),
+        };
+        Ok(Some(Bounds {
+            text,
+            fewest,
+            times,
         }))
     }
 
@@ -212,7 +354,11 @@ impl Translator {
                 self.at += 1;
             }
         }
-        self.open.push((start, verbose));
+        self.open.push(Open {
+            from: start,
+            verbose,
+            size: self.size,
+        });
         Ok(Last::Nothing)
     }
 
@@ -267,7 +413,11 @@ impl Translator {
             }
             _ => {
                 self.out.push_str(&format!("(?{shown}:"));
-                self.open.push((start, verbose));
+                self.open.push(Open {
+                    from: start,
+                    verbose,
+                    size: self.size,
+                });
                 Ok(Last::Nothing)
             }
         }
@@ -332,6 +482,7 @@ impl Translator {
 
     /// Escapes that mean the same within a class and outside.
     fn shared_escape(&mut self, c: char, in_class: bool) -> Result<(), String> {
+        self.letters += u64::from(c == 'w' || c == 'W');
         match c {
             'd' | 'D' | 's' | 'S' => self.out.extend(['\\', c]),
             // What is alphabetic by Rust's table is not all that Python takes: a number is too.

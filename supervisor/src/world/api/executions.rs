@@ -10,14 +10,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::handlers::{Answer, Fault, ask, body, read};
-use super::{Question, Shared};
+use super::{EXECUTION, Question, Shared};
 use crate::core::ids;
 use crate::core::input::{Ask, Wanted};
 use crate::core::view::ExecutionRow;
 use crate::world::journal::query;
-
-/// The header with which an action says who it is.
-const EXECUTION: &str = "x-petrel-execution";
 
 /// The paths of this file.
 pub fn router() -> Router<Shared> {

@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -10,7 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::key::guard;
 use super::{Question, Shared};
+use crate::core::input::{Ask, Control, Verb};
 use crate::core::record::Status;
 use crate::core::{ids, view};
 use crate::world::journal::query::{self, Page, Wanted};
@@ -24,19 +27,25 @@ pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/packs", get(packs))
         .route("/v1/sensortypes", get(sensors))
-        .route("/v1/sensortypes/{ref}", get(sensor))
+        .route("/v1/sensortypes/control", post(control))
+        .route("/v1/sensortypes/{ref}", get(sensor).put(toggle))
         .route("/v1/triggertypes", get(triggers))
         .route("/v1/rules", get(rules))
         .route("/v1/actions", get(actions))
         .route("/v1/reload", post(reload))
+        .route("/v1/upgrade", get(upgraded).post(upgrade))
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
         .route("/v1/ruleenforcements", get(enforcements))
         .route("/v1/triggerinstances", get(events))
         .route("/v1/triggerinstances/{id}", get(event))
+        .merge(super::rejected::router())
+        .merge(super::sensors::router())
         .merge(super::executions::router())
         .merge(super::keys::router())
+        .merge(super::webhooks::router())
         .fallback(nowhere)
+        .layer(middleware::from_fn_with_state(shared.clone(), guard))
         .with_state(shared)
 }
 
@@ -77,7 +86,7 @@ impl List {
 }
 
 /// A page, with StackStorm's headers that tell how many there are.
-fn page(rows: Vec<Value>, total: u64, limit: usize) -> Response {
+pub(super) fn page(rows: Vec<Value>, total: u64, limit: usize) -> Response {
     let mut headers = HeaderMap::new();
     for (name, number) in [("x-total-count", total), ("x-limit", limit as u64)] {
         headers.insert(name, HeaderValue::from(number));
@@ -152,6 +161,37 @@ pub(super) async fn ask(shared: &Shared, question: Question) -> Result<Value, Fa
     sent.map_err(|_| leaving())?;
     let answer = answer.await.map_err(|_| leaving())?;
     answer.map_err(|why| Fault(StatusCode::NOT_FOUND, why))
+}
+
+/// Ours: what people do to sensors.
+async fn control(State(shared): State<Shared>, bytes: Bytes) -> Answer {
+    let control: Control = body(&bytes)?;
+    let answer = ask(&shared, Question::Core(Ask::Control(control))).await?;
+    Ok(Json(answer).into_response())
+}
+
+/// What `st2 sensor enable` and `disable` send.
+#[derive(Debug, Deserialize)]
+struct Toggle {
+    enabled: bool,
+}
+
+/// StackStorm's way to enable and disable: the whole sensor, of which `enabled` counts.
+async fn toggle(
+    State(shared): State<Shared>,
+    Path(reference): Path<String>,
+    bytes: Bytes,
+) -> Answer {
+    let Toggle { enabled } = body(&bytes)?;
+    let control = Control {
+        verb: if enabled { Verb::Enable } else { Verb::Disable },
+        sensors: vec![reference.clone()],
+        reason: None,
+        for_seconds: None,
+        user: None,
+    };
+    ask(&shared, Question::Core(Ask::Control(control))).await?;
+    sensor(State(shared), Path(reference)).await
 }
 
 /// What a body says.
@@ -232,6 +272,29 @@ async fn events(State(shared): State<Shared>, Query(list): Query<List>) -> Answe
     let Page { rows, total } = read(&shared, move |db| query::events(db, &wanted)).await?;
     let rows = rows.iter().map(|row| view::event(row, false));
     Ok(page(rows.collect(), total, limit))
+}
+
+/// Which program is to go on.
+#[derive(Debug, Default, Deserialize)]
+struct Next {
+    binary: Option<std::path::PathBuf>,
+}
+
+/// Ours: another program takes our place. The answer says that it is about to.
+async fn upgrade(State(shared): State<Shared>, bytes: Bytes) -> Answer {
+    let next: Next = match bytes.is_empty() {
+        true => Next::default(),
+        false => body(&bytes)?,
+    };
+    let answer = ask(&shared, Question::Upgrade(next.binary)).await;
+    let answer = answer.map_err(|Fault(_, why)| Fault(StatusCode::CONFLICT, why))?;
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// Ours: how the last upgrade went.
+async fn upgraded(State(shared): State<Shared>) -> Answer {
+    let answer = ask(&shared, Question::Upgraded).await?;
+    Ok(Json(answer).into_response())
 }
 
 /// Ours: reads the packs again.

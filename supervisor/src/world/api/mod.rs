@@ -6,8 +6,12 @@
 
 mod executions;
 mod handlers;
+mod key;
 mod keys;
+mod rejected;
+mod sensors;
 mod server;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +21,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::Catalog;
 use crate::core::input::Ask;
+use crate::world::logs::Tap;
 
-pub use server::serve;
+pub use key::{HEADER as KEY_HEADER, Key};
+pub use server::Server;
 
 /// The file in the data folder that names the socket.
 pub const SOCKET_FILE: &str = "socket";
+
+/// The header with which an action says who it is.
+pub const EXECUTION: &str = "x-petrel-execution";
 
 /// What the loop is asked.
 #[derive(Debug)]
@@ -30,6 +39,10 @@ pub enum Question {
     Core(Ask),
     /// Read the packs again and take what changed.
     Reload,
+    /// Become this program, else the one at the path of ours.
+    Upgrade(Option<PathBuf>),
+    /// How the last upgrade went.
+    Upgraded,
     /// All sensors with their life, or one by its reference.
     Sensors(Option<String>),
 }
@@ -40,12 +53,16 @@ pub type Asked = (Question, oneshot::Sender<Result<Value, String>>);
 /// What handlers know.
 #[derive(Clone, Debug)]
 pub struct Shared {
+    /// The logs of sensors.
+    pub logs: Tap,
     /// The packs.
     pub packs: watch::Receiver<Arc<Catalog>>,
     /// The data folder.
     pub data: PathBuf,
     /// To the loop.
     pub questions: mpsc::Sender<Asked>,
+    /// What a request must carry where a sensor is kept away by more than its user.
+    pub key: Arc<Key>,
 }
 
 impl Shared {

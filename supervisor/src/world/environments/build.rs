@@ -88,7 +88,8 @@ fn on_path(name: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
 }
 
-/// The base comes after everything that the environment has itself, once it is there.
+/// The base comes after everything that the environment has itself, once it is there. It is named as
+/// seen from the environment, so that the data folder may be moved, or have two names.
 fn link_base(all: &Environments, wanted: &Environment) -> anyhow::Result<()> {
     let base = all.base();
     if base.dir == wanted.dir {
@@ -96,7 +97,9 @@ fn link_base(all: &Environments, wanted: &Environment) -> anyhow::Result<()> {
     }
     for place in packages(&wanted.dir)? {
         let version = place.parent().and_then(Path::file_name).unwrap_or_default();
-        let behind = base.dir.join("lib").join(version).join("site-packages");
+        let name = base.dir.file_name().unwrap_or_default();
+        let behind = Path::new("../../../..").join(name).join("lib");
+        let behind = behind.join(version).join("site-packages");
         fs::write(place.join(LINK), format!("{}\n", behind.display()))?;
     }
     Ok(())

@@ -23,7 +23,7 @@ const COMPLETE: &str = "complete";
 
 /// What StackStorm's own environment has and packs import undeclared: distributions, and the names
 /// by which they are imported. `setuptools` still has `pkg_resources`.
-pub const BASE: [(&str, &[&str]); 22] = [
+pub const BASE: [(&str, &[&str]); 24] = [
     ("beautifulsoup4", &["bs4"]),
     ("chardet", &["chardet"]),
     ("cryptography", &["cryptography"]),
@@ -31,6 +31,7 @@ pub const BASE: [(&str, &[&str]); 22] = [
     ("flask", &["flask", "werkzeug"]),
     ("greenlet", &["greenlet"]),
     ("jinja2", &["jinja2"]),
+    ("jsonpath-rw", &["jsonpath_rw"]),
     ("jsonschema", &["jsonschema"]),
     ("mock", &["mock"]),
     ("netaddr", &["netaddr"]),
@@ -42,6 +43,7 @@ pub const BASE: [(&str, &[&str]); 22] = [
     ("pyyaml", &["yaml"]),
     ("requests", &["requests"]),
     ("retrying", &["retrying"]),
+    ("semver", &["semver"]),
     ("setuptools<81", &["setuptools", "pkg_resources"]),
     ("simplejson", &["simplejson"]),
     ("six", &["six"]),
@@ -88,6 +90,11 @@ impl Environment {
 }
 
 impl Environments {
+    /// The folder in which all of them lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Those in a data folder, made with this interpreter.
     pub fn new(data: &Path, python: &Path) -> Self {
         Self {

@@ -13,6 +13,7 @@ pub mod source;
 mod staging;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -122,18 +123,25 @@ pub fn install(
     })
 }
 
-/// Removes the folder of a pack; of a link, only the link.
+/// Removes the folders of packs, of links only the links; all or none.
 ///
 /// # Errors
-/// When the system refuses; then it is still there.
-pub fn remove(pack: &Path) -> anyhow::Result<()> {
-    let above = pack.parent().context("a pack lies in a folder")?;
-    let linked = fs::symlink_metadata(pack)?.is_symlink();
-    let staging = Staging::new(above)?;
-    match linked {
-        true => Ok(fs::remove_file(pack)?),
-        false => staging.take(pack),
+/// When the system refuses one; then all are still there.
+pub fn remove(packs: &[&Path]) -> anyhow::Result<()> {
+    let mut by_folder: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
+    for pack in packs {
+        let above = pack.parent().context("a pack lies in a folder")?;
+        by_folder.entry(above).or_default().push(pack);
     }
+    let locked = by_folder.into_iter().map(|(above, packs)| {
+        let staging = Staging::new(above)?;
+        anyhow::Ok((staging, packs))
+    });
+    let locked: Vec<_> = locked.collect::<Result<_, _>>()?;
+    for (staging, packs) in &locked {
+        staging.take(packs)?;
+    }
+    Ok(())
 }
 
 fn fetch(source: &Source, staging: &Staging, to: &Path, wrapper: &Wrapper) -> anyhow::Result<()> {

@@ -18,6 +18,9 @@ use crate::world::spawn::{Order, Wrapper};
 /// Lines of a program's errors that are shown.
 const SHOWN_LINES: usize = 12;
 
+/// How long the wrapper may take to end its program, which is longer than the grace that it gives.
+const WRAPPER_ENDS: Duration = Duration::from_secs(20);
+
 /// What to run.
 #[derive(Debug)]
 pub struct Program<'a> {
@@ -61,18 +64,23 @@ impl Program<'_> {
             stdout: Stdio::null(),
             stderr: Stdio::null(),
             watch_exec: false,
+            watch_ready: false,
         })?;
         let in_time = ends_within(&child.pidfd, self.patience)?;
         if !in_time {
+            // The wrapper ends its program by TERM and, soon after, by KILL.
             let _ = pidfd_send_signal(&child.pidfd, Signal::TERM);
-            ends_within(&child.pidfd, self.patience)?;
+            if !ends_within(&child.pidfd, WRAPPER_ENDS)? {
+                // Its program goes with it.
+                let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
+            }
         }
         waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)?;
         ensure!(
             in_time,
-            "{} took longer than {} minutes",
+            "{} took longer than {} s and was ended",
             self.name,
-            self.patience.as_secs() / 60
+            self.patience.as_secs()
         );
         let ending = action::read(self.scratch)
             .with_context(|| format!("{} was killed with its wrapper", self.name))?;
@@ -105,4 +113,34 @@ fn last_lines(text: &str) -> String {
     let text: String = text.chars().filter(|c| plain(*c)).collect();
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_hear_is_killed() {
+        // Built beside the tests, where there is one.
+        let Some(wrapper) = Wrapper::beside_tests() else {
+            return;
+        };
+        let folder = tempfile::TempDir::new().unwrap();
+        let pid = folder.path().join("pid");
+        let deaf = format!(
+            "trap '' TERM; echo $$ > {}; while :; do sleep 1; done",
+            pid.display()
+        );
+        let program = Program {
+            name: "sh",
+            args: ["-c", &deaf].map(Into::into).into(),
+            env: Vec::new(),
+            scratch: &folder.path().join("run"),
+            patience: Duration::from_secs(1),
+        };
+        let error = program.run(&wrapper).unwrap_err().to_string();
+        assert_eq!(error, "sh took longer than 1 s and was ended");
+        let pid = fs::read_to_string(pid).unwrap();
+        assert!(!Path::new("/proc").join(pid.trim()).exists());
+    }
 }

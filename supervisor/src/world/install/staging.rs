@@ -65,7 +65,8 @@ impl Staging {
         };
         let moved = match renameat_with(CWD, pack, CWD, &to, flag) {
             // Some file systems cannot do it in one step.
-            Err(rustix::io::Errno::INVAL) => self.place_in_steps(pack, name, &to),
+            Err(rustix::io::Errno::INVAL) if replaces => self.place_in_steps(pack, name, &to),
+            Err(rustix::io::Errno::INVAL) => place_where_nothing_is(pack, &to),
             other => other.map_err(io::Error::from),
         };
         let _ = syncfs(&self.lock);
@@ -85,14 +86,33 @@ impl Staging {
         })
     }
 
-    /// Takes a pack out of its place, to be removed with this folder.
+    /// Takes packs out of their places, to be removed with this folder; all or none.
     ///
     /// # Errors
-    /// When the system refuses; then it is still there.
-    pub fn take(&self, pack: &Path) -> anyhow::Result<()> {
-        let told = || format!("failed to remove {}", pack.display());
-        fs::rename(pack, self.dir.join("removed")).with_context(told)
+    /// When the system refuses one; then all are still there.
+    pub fn take(&self, packs: &[&Path]) -> anyhow::Result<()> {
+        let place = |at: usize| self.dir.join(format!("removed-{at}"));
+        for (at, pack) in packs.iter().enumerate() {
+            if let Err(error) = fs::rename(pack, place(at)) {
+                for (at, pack) in packs[..at].iter().enumerate() {
+                    fs::rename(place(at), pack)
+                        .with_context(|| format!("failed to put {} back", pack.display()))?;
+                }
+                return Err(error).with_context(|| format!("failed to remove {}", pack.display()));
+            }
+        }
+        Ok(())
     }
+}
+
+/// An empty folder takes the place first, which fails where something is; a rename over it leaves no
+/// moment for anything else.
+fn place_where_nothing_is(pack: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    fs::rename(pack, to).inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = fs::remove_dir(to);
+    })
 }
 
 impl Drop for Staging {
@@ -150,6 +170,34 @@ mod tests {
             assert!(packs.join(format!("a/new{steps}")).exists());
             assert_eq!(fs::read_dir(packs).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    fn what_has_just_appeared_stays() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let packs = folder.path();
+        let staging = Staging::new(packs).unwrap();
+        let new = staging.path("new");
+        fs::create_dir_all(new.join("inside")).unwrap();
+        fs::create_dir_all(packs.join("a/theirs")).unwrap();
+        assert!(place_where_nothing_is(&new, &packs.join("a")).is_err());
+        assert!(packs.join("a/theirs").exists() && new.join("inside").exists());
+        place_where_nothing_is(&new, &packs.join("b")).unwrap();
+        assert!(packs.join("b/inside").exists());
+    }
+
+    #[test]
+    fn all_are_taken_or_none() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let packs = folder.path();
+        let [a, b] = ["a", "b"].map(|name| packs.join(name));
+        fs::create_dir(&a).unwrap();
+        let staging = Staging::new(packs).unwrap();
+        assert!(staging.take(&[&a, &b]).is_err());
+        assert!(a.exists());
+        fs::create_dir(&b).unwrap();
+        staging.take(&[&a, &b]).unwrap();
+        assert!(!a.exists() && !b.exists());
     }
 
     #[test]

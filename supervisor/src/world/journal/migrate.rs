@@ -60,3 +60,11 @@ pub fn from_2(db: &Connection) -> rusqlite::Result<()> {
          COMMIT;",
     )
 }
+
+/// Version 3 had no crashes; their table is made like a new journal's.
+///
+/// # Errors
+/// When the file cannot be written; it is then as it was.
+pub fn from_3(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch("UPDATE meta SET value = '4' WHERE key = 'version';")
+}

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 pub const FILE: &str = "journal.db";
 
 /// The version of the file; [`migrate`] brings earlier ones up to it.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 /// A connection that may write; creates the file.
 ///
@@ -35,6 +35,9 @@ pub fn open(data: &Path) -> anyhow::Result<Connection> {
     if migrate::version(&db)?.as_deref() == Some("2") {
         migrate::from_2(&db)?;
     }
+    if migrate::version(&db)?.as_deref() == Some("3") {
+        migrate::from_3(&db)?;
+    }
     db.execute_batch(include_str!("schema.sql"))?;
     let known = "INSERT INTO meta VALUES ('version', ?1) ON CONFLICT DO NOTHING";
     db.execute(known, [VERSION])?;
@@ -48,6 +51,26 @@ pub fn open(data: &Path) -> anyhow::Result<Connection> {
         data.display()
     );
     Ok(db)
+}
+
+/// Whether a journal could be opened by us, without doing so: its version, where it has one, and
+/// ours.
+///
+/// # Errors
+/// When it cannot be read, or is of a version that we do not know.
+pub fn check(data: &Path) -> anyhow::Result<(Option<String>, &'static str)> {
+    if !data.join(FILE).exists() {
+        return Ok((None, VERSION));
+    }
+    let found = migrate::version(&open_read_only(data)?)?;
+    let known = |version: &String| ["1", "2", "3", VERSION].contains(&version.as_str());
+    anyhow::ensure!(
+        found.as_ref().is_none_or(known),
+        "the journal in {} has version {}; this petrel reads version {VERSION}",
+        data.display(),
+        found.unwrap_or_default()
+    );
+    Ok((found, VERSION))
 }
 
 /// A connection that only reads.

@@ -6,7 +6,7 @@ use crate::core::cause::Cause;
 use crate::core::clock::Wall;
 use crate::core::ids;
 use crate::core::record::{Execution, Status};
-use crate::core::view::{EnforcementRow, EventRow, ExecutionRow};
+use crate::core::view::{EnforcementRow, EventRow, ExecutionRow, RejectedRow};
 
 /// A page of rows, newest first, and how many there are in all.
 #[derive(Debug)]
@@ -223,5 +223,77 @@ pub fn children(db: &Connection, seq: u64) -> rusqlite::Result<Vec<String>> {
 pub fn execution(db: &Connection, seq: u64) -> rusqlite::Result<Option<ExecutionRow>> {
     db.prepare_cached(&format!("{EXECUTIONS} WHERE executions.seq = ?1"))?
         .query_row([seq as i64], execution_row)
+        .optional()
+}
+
+fn rejected_row(row: &Row<'_>) -> rusqlite::Result<RejectedRow> {
+    Ok(RejectedRow {
+        seq: row.get::<_, i64>("seq")? as u64,
+        sensor: row.get("sensor")?,
+        at: Wall(row.get("at")?),
+        code: row.get("code")?,
+        reason: row.get("reason")?,
+        trigger: row.get("trigger")?,
+        data: row.get("data")?,
+        sha256: row.get("sha256")?,
+    })
+}
+
+/// The newest refused messages, of one sensor or of all.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn rejected(db: &Connection, wanted: &Wanted) -> rusqlite::Result<Page<RejectedRow>> {
+    const WHERE: &str = "WHERE ?1 IS NULL OR sensor = ?1";
+    let listing = format!("SELECT * FROM rejected {WHERE} ORDER BY seq DESC LIMIT ?2 OFFSET ?3");
+    let mut statement = db.prepare_cached(&listing)?;
+    let page = params![wanted.reference, wanted.limit as i64, wanted.offset as i64];
+    let rows = statement
+        .query_map(page, rejected_row)?
+        .collect::<Result<_, _>>()?;
+    let counting = format!("SELECT count(*) FROM rejected {WHERE}");
+    let total: i64 = db.query_row(&counting, [&wanted.reference], |row| row.get(0))?;
+    Ok(Page {
+        rows,
+        total: total as u64,
+    })
+}
+
+/// One refused message.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn one_rejected(db: &Connection, seq: u64) -> rusqlite::Result<Option<RejectedRow>> {
+    db.prepare_cached("SELECT * FROM rejected WHERE seq = ?1")?
+        .query_row([seq as i64], rejected_row)
+        .optional()
+}
+
+/// Summaries of a sensor's crashes, the newest first, at most so many: JSON texts.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn crashes(db: &Connection, sensor: &str, most: usize) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare_cached(
+        "SELECT summary FROM crashes WHERE sensor = ?1 ORDER BY generation DESC LIMIT ?2",
+    )?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![sensor, most], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Summary and details of one crash: JSON texts.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn crash(
+    db: &Connection,
+    sensor: &str,
+    generation: u64,
+) -> rusqlite::Result<Option<(String, String)>> {
+    db.prepare_cached("SELECT summary, details FROM crashes WHERE sensor = ?1 AND generation = ?2")?
+        .query_row(params![sensor, generation as i64], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()
 }

@@ -1,4 +1,4 @@
--- The journal, version 3. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
+-- The journal, version 4. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
 
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
@@ -97,3 +97,12 @@ CREATE TABLE IF NOT EXISTS rejected (
     data    BLOB NOT NULL,
     sha256  TEXT
 ) STRICT;
+
+-- The newest ends of sensors that nobody asked for: JSON, what is listed and what is shown of one.
+CREATE TABLE IF NOT EXISTS crashes (
+    sensor     TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    summary    TEXT NOT NULL,
+    details    TEXT NOT NULL,
+    PRIMARY KEY (sensor, generation)
+) STRICT, WITHOUT ROWID;

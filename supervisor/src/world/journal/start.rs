@@ -35,12 +35,15 @@ pub struct Found {
     pub running: Vec<WasRunning>,
 }
 
-/// Reads it, and removes what expired.
+/// Reads it, removes what expired, and forgets what was delayed.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
     db.execute("DELETE FROM datastore WHERE expires <= ?1", [now.0])?;
+    // What policies delay now, they say anew.
+    let again = "UPDATE executions SET status = 'requested' WHERE status = 'delayed'";
+    db.execute(again, [])?;
     Ok(Found {
         memories: memories(db)?,
         kv: kv(db)?,

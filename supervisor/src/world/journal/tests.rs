@@ -6,11 +6,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::writer::{Journal, Order};
-use super::{open, query, start, writer};
+use super::{open, open_read_only, query, start, writer};
 use crate::core::clock::Wall;
 use crate::core::datastore::Key;
 use crate::core::input::Input;
-use crate::core::record::{Batch, Event, Execution, ExecutionChange, Outcome, Status};
+use crate::core::queue::Fetch;
+use crate::core::record::{
+    Batch, CrashRow, Event, Execution, ExecutionChange, Outcome, SensorMemory, Status,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -96,7 +99,7 @@ fn a_known_key_drops_the_event_and_its_execution_within_the_window_only() {
         batch(4, Some("k"), day + 1, Status::Requested),
     ];
     assert_eq!(commit(&journal, &told, batches), [2]);
-    let db = super::open_read_only(data.path()).expect("the journal");
+    let db = open_read_only(data.path()).expect("the journal");
     let wanted = query::Wanted {
         limit: 10,
         ..query::Wanted::default()
@@ -116,11 +119,18 @@ fn a_refill_sees_every_commit_before_it() {
         let order = Order::Commit { number, batch };
         journal.orders.send(order).expect("the thread lives");
     }
-    let order = Order::Refill { after: 2, most: 2 };
+    let order = Order::Refill(Fetch {
+        of: None,
+        after: 2,
+        most: 2,
+    });
     journal.orders.send(order).expect("the thread lives");
     let (executions, all) = loop {
         let input = told.recv_timeout(PATIENCE).expect("an answer");
-        if let Input::Refilled { executions, all } = input {
+        if let Input::Refilled {
+            executions, all, ..
+        } = input
+        {
             break (executions, all);
         }
     };
@@ -206,4 +216,89 @@ fn a_journal_of_version_1_is_brought_up_to_date_and_keeps_what_it_has() {
         assert_eq!((row.rule.as_str(), row.status), ("p.r", Status::Succeeded));
         assert_eq!(row.event.map(|(seq, _)| seq), Some(7));
     }
+}
+
+#[test]
+fn the_newest_twenty_crashes_of_each_sensor_are_kept() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (journal, told) = journal(&data);
+    let crash = |sensor: &str, generation: u64| CrashRow {
+        sensor: sensor.to_owned(),
+        generation,
+        summary: format!("{{\"id\":{generation}}}"),
+        details: "{}".to_owned(),
+    };
+    let batches = (1..=45).map(|generation| Batch {
+        crashes: vec![crash("p.A", generation), crash("p.B", 1)],
+        ..Batch::default()
+    });
+    commit(&journal, &told, batches.collect());
+    let db = open_read_only(data.path()).expect("it is read");
+    let found = query::crashes(&db, "p.A", 100).expect("they are read");
+    assert_eq!(found.len(), 20);
+    assert_eq!((&*found[0], &*found[19]), ("{\"id\":45}", "{\"id\":26}"));
+    assert_eq!(query::crashes(&db, "p.B", 100).expect("read").len(), 1);
+    assert!(query::crash(&db, "p.A", 26).expect("read").is_some());
+    assert!(query::crash(&db, "p.A", 25).expect("read").is_none());
+}
+
+#[test]
+fn a_journal_of_version_3_gets_a_place_for_crashes() {
+    let data = tempfile::tempdir().expect("a folder");
+    let db = open(data.path()).expect("a journal");
+    db.execute_batch("DROP TABLE crashes; UPDATE meta SET value = '3' WHERE key = 'version'")
+        .expect("as it was");
+    drop(db);
+    let db = open(data.path()).expect("it is brought up to date");
+    assert!(query::crashes(&db, "p.A", 1).expect("read").is_empty());
+}
+
+#[test]
+fn what_need_not_be_on_disk_overtakes_and_newer_memory_stays() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (journal, told) = journal(&data);
+    let with_memory = |number: u64, unsynced: bool| {
+        let memory = SensorMemory {
+            generation: number,
+            ..SensorMemory::default()
+        };
+        Batch {
+            unsynced,
+            sensors: vec![("p.S".into(), memory)],
+            rule_sets: vec![(format!("rules {number}"), String::new())],
+            ..batch(number, None, 0, Status::Requested)
+        }
+    };
+    // While somebody else writes, what is asked for comes together.
+    let other = open(data.path()).expect("the journal");
+    other.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let unsynced = [false, false, true, false];
+    for (unsynced, number) in unsynced.into_iter().zip(1..) {
+        let mut batch = with_memory(number, unsynced);
+        if number == 4 {
+            batch.sensors.clear();
+        }
+        let batch = Box::new(batch);
+        let order = Order::Commit { number, batch };
+        journal.orders.send(order).expect("the thread lives");
+    }
+    other.execute_batch("ROLLBACK").expect("no lock");
+    let mut overtook = false;
+    loop {
+        match told.recv_timeout(PATIENCE).expect("an answer") {
+            Input::Written { numbers, .. } => {
+                assert_eq!(numbers, [3]);
+                overtook = true;
+            }
+            Input::Committed { upto: 1, .. } => {}
+            Input::Committed { upto, .. } => {
+                assert!(overtook && upto == 4, "{upto}");
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let found = start::read(&other, Wall(0)).expect("the journal");
+    assert_eq!(found.memories["p.S"].generation, 3);
+    assert_eq!(found.last_event, 4);
 }

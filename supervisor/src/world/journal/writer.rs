@@ -1,5 +1,6 @@
 //! The one thread that writes: everything that waited during the last commit is one transaction.
 
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,7 +11,9 @@ use super::query::execution_from_row;
 use crate::core::clock::Wall;
 use crate::core::ids;
 use crate::core::input::{Duplicate, Input};
-use crate::core::record::{Batch, Event, Execution, ExecutionChange, KvWrite, Rejected};
+use crate::core::queue::Fetch;
+use crate::core::record::{Batch, CrashRow, Event, Execution, ExecutionChange, KvWrite, Rejected};
+use crate::world::signals;
 
 /// Within this time an idempotency key is known.
 const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 3600);
@@ -24,6 +27,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Refused messages that are kept.
 const MOST_REJECTED: u64 = 10_000;
 
+/// Ends of a sensor that are kept.
+const MOST_CRASHES: i64 = 20;
+
 /// What the thread is asked to do, in order.
 #[derive(Debug)]
 pub enum Order {
@@ -35,12 +41,7 @@ pub enum Order {
         batch: Box<Batch>,
     },
     /// Read owed executions.
-    Refill {
-        /// Above this number.
-        after: u64,
-        /// At most so many.
-        most: usize,
-    },
+    Refill(Fetch),
 }
 
 /// Why the thread ended.
@@ -64,17 +65,42 @@ pub fn start(
     let (orders, waiting) = channel();
     let mut writer = Writer {
         db,
+        sync: Sync::Now,
         boot,
         tell: Box::new(tell),
     };
     let thread = std::thread::Builder::new()
         .name("journal".into())
-        .spawn(move || writer.run(&waiting))?;
+        .spawn(move || {
+            signals::defer();
+            writer.run(&waiting)
+        })?;
     Ok(Journal { orders, thread })
+}
+
+/// A batch with its number.
+type Numbered = (u64, Box<Batch>);
+
+/// Whether a commit waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sync {
+    Now,
+    Later,
+}
+
+/// What the transactions of one group know of each other.
+#[derive(Debug, Default)]
+struct Group {
+    /// Rules that judged events which overtake their text.
+    rule_sets: Vec<(String, String)>,
+    /// Sensors whose memory is written already, by the batch of which number.
+    memories: HashMap<String, u64>,
 }
 
 struct Writer {
     db: Connection,
+    /// As the connection is set.
+    sync: Sync,
     boot: String,
     tell: Box<dyn Fn(Input) -> bool + Send>,
 }
@@ -95,24 +121,60 @@ impl Writer {
         for order in orders {
             match order {
                 Order::Commit { number, batch } => commits.push((number, batch)),
-                Order::Refill { after, most } => {
+                Order::Refill(fetch) => {
                     self.commit(&mut commits)?;
-                    self.refill(after, most)?;
+                    self.refill(fetch)?;
                 }
             }
         }
         self.commit(&mut commits)
     }
 
-    /// Writes all, or waits until the disk has room. Any other error ends the thread: what is on
-    /// the disk is then known only to a new start.
-    fn commit(&mut self, commits: &mut Vec<(u64, Box<Batch>)>) -> Ended {
+    /// Writes all; those that need not be on disk first, for they wait for nothing.
+    fn commit(&mut self, commits: &mut Vec<Numbered>) -> Ended {
         let Some(upto) = commits.last().map(|(number, _)| *number) else {
             return Ok(());
         };
+        let all = std::mem::take(commits);
+        let (safe, fast): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(_, batch)| !batch.unsynced);
+        let overtakes = !fast.is_empty() && !safe.is_empty();
+        let mut group = Group::default();
+        if overtakes {
+            group.rule_sets = safe
+                .iter()
+                .flat_map(|(_, batch)| batch.rule_sets.clone())
+                .collect();
+        }
+        let mut duplicates = self.write_all(&fast, Sync::Later, &mut group)?;
+        if overtakes {
+            let numbers = fast.iter().map(|(number, _)| *number).collect();
+            let duplicates = std::mem::take(&mut duplicates);
+            (self.tell)(Input::Written {
+                numbers,
+                duplicates,
+            });
+        }
+        duplicates.extend(self.write_all(&safe, Sync::Now, &mut group)?);
+        (self.tell)(Input::Committed { upto, duplicates });
+        Ok(())
+    }
+
+    /// One transaction, tried until the disk has room. Any other error ends the thread: what is on
+    /// the disk is then known only to a new start.
+    fn write_all(
+        &mut self,
+        commits: &[Numbered],
+        sync: Sync,
+        group: &mut Group,
+    ) -> anyhow::Result<Vec<Duplicate>> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.choose(sync)?;
         let mut stuck = false;
         let duplicates = loop {
-            match self.transaction(commits) {
+            match self.transaction(commits, group) {
                 Ok(duplicates) => break duplicates,
                 Err(error) if is_full(&error) => {
                     if !stuck {
@@ -127,25 +189,56 @@ impl Writer {
         if stuck {
             (self.tell)(Input::JournalStuck(None));
         }
-        commits.clear();
-        (self.tell)(Input::Committed { upto, duplicates });
+        for (number, batch) in commits.iter().filter(|_| sync == Sync::Later) {
+            let written = batch
+                .sensors
+                .iter()
+                .map(|(name, _)| (name.clone(), *number));
+            group.memories.extend(written);
+        }
+        Ok(duplicates)
+    }
+
+    /// Whether commits wait for the disk from now on.
+    fn choose(&mut self, sync: Sync) -> rusqlite::Result<()> {
+        if self.sync != sync {
+            let word = match sync {
+                Sync::Now => "full",
+                Sync::Later => "normal",
+            };
+            self.db.pragma_update(None, "synchronous", word)?;
+            self.sync = sync;
+        }
         Ok(())
     }
 
-    fn transaction(&mut self, commits: &[(u64, Box<Batch>)]) -> rusqlite::Result<Vec<Duplicate>> {
+    fn transaction(
+        &mut self,
+        commits: &[Numbered],
+        group: &Group,
+    ) -> rusqlite::Result<Vec<Duplicate>> {
         let transaction = self.db.transaction()?;
         let mut duplicates = Vec::new();
-        for (_, batch) in commits {
+        for (hash, text) in &group.rule_sets {
+            insert_rule_set(&transaction, hash, text)?;
+        }
+        for (number, batch) in commits {
             write(&transaction, batch, &self.boot, &mut duplicates)?;
+            write_memories(&transaction, *number, batch, group)?;
         }
         transaction.commit()?;
         Ok(duplicates)
     }
 
-    fn refill(&mut self, after: u64, most: usize) -> Ended {
-        let executions = owed(&self.db, after, most)?;
-        let all = executions.len() < most;
-        (self.tell)(Input::Refilled { executions, all });
+    fn refill(&mut self, fetch: Fetch) -> Ended {
+        let executions = owed(&self.db, &fetch)?;
+        let all = executions.len() < fetch.most;
+        let of = fetch.of;
+        (self.tell)(Input::Refilled {
+            of,
+            executions,
+            all,
+        });
         Ok(())
     }
 }
@@ -154,13 +247,21 @@ fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
-fn owed(db: &Connection, after: u64, most: usize) -> rusqlite::Result<Vec<Execution>> {
-    let mut statement = db.prepare_cached(
-        "SELECT * FROM executions WHERE status IN ('requested', 'delayed') AND seq > ?1
-         ORDER BY seq LIMIT ?2",
-    )?;
-    let rows = statement.query_map(params![after as i64, most as i64], execution_from_row)?;
-    rows.collect()
+fn owed(db: &Connection, fetch: &Fetch) -> rusqlite::Result<Vec<Execution>> {
+    // The status stands in the text: the index of open executions is one of some words only.
+    let text = match fetch.of {
+        Some(_) => {
+            "SELECT * FROM executions WHERE status = 'delayed' AND seq > ?1 AND action = ?3
+             ORDER BY seq LIMIT ?2"
+        }
+        None => {
+            "SELECT * FROM executions WHERE status = 'requested' AND seq > ?1 AND ?3 IS NULL
+             ORDER BY seq LIMIT ?2"
+        }
+    };
+    let mut statement = db.prepare_cached(text)?;
+    let given = params![fetch.after as i64, fetch.most as i64, fetch.of];
+    statement.query_map(given, execution_from_row)?.collect()
 }
 
 fn write(
@@ -170,8 +271,7 @@ fn write(
     duplicates: &mut Vec<Duplicate>,
 ) -> rusqlite::Result<()> {
     for (hash, text) in &batch.rule_sets {
-        db.prepare_cached("INSERT INTO rule_sets VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute([hash, text])?;
+        insert_rule_set(db, hash, text)?;
     }
     for event in &batch.events {
         match first_of(db, event)? {
@@ -206,13 +306,43 @@ fn write(
                 .execute([reference])?,
         };
     }
-    for (reference, memory) in &batch.sensors {
-        let text = serde_json::to_string(memory).unwrap_or_default();
-        db.prepare_cached("INSERT OR REPLACE INTO sensors VALUES (?1, ?2)")?
-            .execute(params![reference, text])?;
+    for seq in &batch.unrejected {
+        db.prepare_cached("DELETE FROM rejected WHERE seq = ?1")?
+            .execute([*seq as i64])?;
     }
     for rejected in &batch.rejected {
         insert_rejected(db, rejected)?;
+    }
+    for crash in &batch.crashes {
+        insert_crash(db, crash)?;
+    }
+    Ok(())
+}
+
+fn insert_rule_set(db: &Transaction<'_>, hash: &str, text: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO rule_sets VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([hash, text])?;
+    Ok(())
+}
+
+/// A later batch may have overtaken this one: then the memory is newer.
+fn write_memories(
+    db: &Transaction<'_>,
+    number: u64,
+    batch: &Batch,
+    group: &Group,
+) -> rusqlite::Result<()> {
+    for (reference, memory) in &batch.sensors {
+        if group
+            .memories
+            .get(reference)
+            .is_some_and(|newer| *newer > number)
+        {
+            continue;
+        }
+        let text = serde_json::to_string(memory).unwrap_or_default();
+        db.prepare_cached("INSERT OR REPLACE INTO sensors VALUES (?1, ?2)")?
+            .execute(params![reference, text])?;
     }
     Ok(())
 }
@@ -326,6 +456,16 @@ fn change_execution(
             )?
             .execute([*seq as i64])?;
         }
+        ExecutionChange::Again { seq, cause } => {
+            db.prepare_cached(
+                "UPDATE executions SET status = 'requested', started = NULL, boot = NULL, cause = ?2
+                 WHERE seq = ?1 AND status = 'running'",
+            )?
+            .execute(params![
+                *seq as i64,
+                serde_json::to_string(cause).unwrap_or_default()
+            ])?;
+        }
         ExecutionChange::Ended { seq, outcome } => {
             db.prepare_cached(
                 "UPDATE executions SET status = ?2, started = coalesce(?3, started), ended = ?4,
@@ -377,5 +517,22 @@ fn insert_rejected(db: &Transaction<'_>, rejected: &Rejected) -> rusqlite::Resul
     let oldest = db.last_insert_rowid() - MOST_REJECTED as i64;
     db.prepare_cached("DELETE FROM rejected WHERE seq <= ?1")?
         .execute([oldest])?;
+    Ok(())
+}
+
+fn insert_crash(db: &Transaction<'_>, crash: &CrashRow) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO crashes VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![
+            crash.sensor,
+            crash.generation as i64,
+            crash.summary,
+            crash.details
+        ])?;
+    db.prepare_cached(
+        "DELETE FROM crashes WHERE sensor = ?1 AND generation <=
+             (SELECT generation FROM crashes WHERE sensor = ?1
+              ORDER BY generation DESC LIMIT 1 OFFSET ?2)",
+    )?
+    .execute(params![crash.sensor, MOST_CRASHES])?;
     Ok(())
 }

@@ -2,9 +2,11 @@
 //! StackStorm's shape. One file each; nothing here touches the outside.
 
 mod announcement;
+mod child;
 pub mod http;
 mod noop;
 mod python;
+pub mod remote;
 mod script;
 mod shell;
 
@@ -90,6 +92,9 @@ pub fn plan(order: &RunOrder, place: &Place, now: Wall) -> Result<Planned, Strin
         Runner::LocalShellCmd => shell::plan(order, place).map(Planned::Command),
         Runner::LocalShellScript => script::plan(order, place).map(Planned::Command),
         Runner::HttpRequest => Ok(Planned::Command(http::plan(order, place))),
+        Runner::RemoteShellCmd | Runner::RemoteShellScript => {
+            remote::plan(order, place).map(Planned::Command)
+        }
         Runner::Announcement => announcement::outcome(order, now).map(Planned::Done),
         Runner::Noop => Ok(Planned::Done(noop::outcome(now))),
         Runner::ActionChain => Err("a chain is no program".to_owned()),
@@ -97,7 +102,7 @@ pub fn plan(order: &RunOrder, place: &Place, now: Wall) -> Result<Planned, Strin
 }
 
 /// The result of a program that ended.
-pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
+pub fn outcome(runner: Runner, parameters: &Map<String, Value>, ending: &Ending) -> Outcome {
     let exit = &ending.exit;
     let (started, ended) = (
         Wall::from_seconds(exit.started),
@@ -110,30 +115,14 @@ pub fn outcome(runner: Runner, ending: &Ending) -> Outcome {
             ..crate::core::executions::failed(why, ended)
         };
     }
-    if runner == Runner::HttpRequest {
-        let (status, result) = http::result(ending);
-        let status = if exit.stopped {
-            Status::Abandoned
-        } else {
-            status
-        };
-        let started = Some(started);
-        return Outcome {
-            status,
-            result,
-            started,
-            ended,
-        };
-    }
-    let (ok, result) = match runner {
+    let (status, result) = match runner {
         Runner::PythonScript => python::result(ending),
-        Runner::LocalShellCmd | Runner::LocalShellScript => shell::result(ending),
-        _ => (true, Value::Null),
+        Runner::LocalShellCmd | Runner::LocalShellScript => shell::result(parameters, ending),
+        _ => child::result(ending),
     };
-    let status = match ok {
-        _ if exit.stopped => Status::Abandoned,
-        true => Status::Succeeded,
-        false => Status::Failed,
+    let status = match exit.stopped {
+        true => Status::Abandoned,
+        false => status,
     };
     Outcome {
         status,
@@ -157,6 +146,7 @@ pub fn lost(why: &str, now: Wall) -> Outcome {
 pub fn wrapper_args(plan: &Plan, folder: &Path) -> Vec<OsString> {
     let own_pid = i32::try_from(std::process::id()).unwrap_or_default();
     let mut args = ActionArgs::new(folder, own_pid, &plan.program);
+    args.nofile = crate::world::descriptors::before();
     args.cwd.clone_from(&plan.cwd);
     args.args.clone_from(&plan.args);
     args.to_argv()
@@ -172,6 +162,11 @@ fn environment(order: &RunOrder, place: &Place) -> BTreeMap<String, String> {
     [
         (super::procfs::MARKER, marker),
         ("PETREL_EXECUTION_ID", id.clone()),
+        (
+            "PETREL_ATTEMPT",
+            order.execution.cause.attempt().to_string(),
+        ),
+        ("PETREL_IDEMPOTENCY_KEY", order.execution.idempotency_key()),
         // So that petrel itself works within an action.
         ("PETREL_DATA", text(&place.data)),
         ("PETREL_PACKS", packs.join(":")),

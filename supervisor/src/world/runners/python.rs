@@ -6,10 +6,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Ending, Place, Plan, add_given, environment};
 use crate::core::effect::RunOrder;
+use crate::core::record::Status;
 
 /// Parameters of the runner, which `run()` does not get, whatever the action says of them.
 const RUNNER_PARAMETERS: [&str; 5] = ["timeout", "env", "log_level", "debug", "content_version"];
@@ -87,16 +88,21 @@ fn python_path(pack: Option<&Path>, place: &Place) -> String {
     all.join(":")
 }
 
+/// What `run()` gets: `None` for each parameter of the action that nobody gave and that has no
+/// default, as in StackStorm; nothing of the runner's.
+fn parameters(order: &RunOrder) -> Map<String, Value> {
+    let declared = order.action.all_parameters.iter();
+    let nothing = |(name, _): (&str, &Value)| (name.to_owned(), Value::Null);
+    let mut all: Map<String, Value> = declared.map(nothing).collect();
+    all.extend(order.parameters.clone());
+    all.retain(|name, _| !RUNNER_PARAMETERS.contains(&name.as_str()));
+    all
+}
+
 /// The one line that the host reads.
 fn message(order: &RunOrder) -> String {
-    let parameters: serde_json::Map<String, Value> = order
-        .parameters
-        .iter()
-        .filter(|(name, _)| !RUNNER_PARAMETERS.contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
     let message = json!({
-        "parameters": parameters,
+        "parameters": parameters(order),
         "config": order.config,
         "action": order.action.reference,
         "execution_id": order.execution.id(),
@@ -105,17 +111,24 @@ fn message(order: &RunOrder) -> String {
     format!("{message}\n")
 }
 
-/// Whether it succeeded, and its result. A program that ended badly has no result, whatever it
-/// wrote before.
-pub fn result(ending: &Ending) -> (bool, Value) {
+/// The code of an action whose `run` returned a pair that does not begin with True or False.
+const NO_STATUS: i32 = 220;
+
+/// Its status and its result. As in StackStorm, `sys.exit(0)` is a success without a result, and what
+/// was returned is kept where the program ended badly afterwards.
+pub fn result(ending: &Ending) -> (Status, Value) {
     let code = match (ending.exit.code, ending.exit.signal) {
         (Some(code), _) => code,
         (None, Some(signal)) => -signal,
         (None, None) => -1,
     };
-    let returned = ending.result.as_ref().filter(|_| code == 0);
+    if code == NO_STATUS {
+        let result = json!({"error": ending.stderr.trim_end(), "traceback": ""});
+        return (Status::Failed, result);
+    }
+    let returned = ending.result.as_ref();
     let status = returned.and_then(|returned| returned["status"].as_bool());
-    let ok = code == 0 && returned.is_some() && status != Some(false);
+    let ok = code == 0 && status != Some(false);
     let value = returned.map_or_else(|| json!("None"), |returned| returned["result"].clone());
     let result = json!({
         "stdout": ending.stdout,
@@ -123,5 +136,9 @@ pub fn result(ending: &Ending) -> (bool, Value) {
         "exit_code": code,
         "result": value,
     });
-    (ok, result)
+    let status = match ok {
+        true => Status::Succeeded,
+        false => Status::Failed,
+    };
+    (status, result)
 }

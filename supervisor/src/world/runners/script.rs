@@ -16,6 +16,11 @@ use crate::rules::python;
 const START: &str =
     r#"[ -x "$0" ] || chmod +x -- "$0" 2>/dev/null || exec /bin/bash -- "$0" "$@"; exec "$0" "$@""#;
 
+/// The same, with arguments that come through standard input: what is secret in them is then no
+/// argument of the processes above the script, which live as long as it does. Its own it must be.
+const FROM_INPUT: &str = r#"all=(); while IFS= read -r -d '' one; do all+=("$one"); done
+exec </dev/null; set -- "${all[@]}"; "#;
+
 /// The command.
 pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     let parameters = &order.parameters;
@@ -23,11 +28,20 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     let script = script.ok_or("the action has no entry_point")?;
     let mut env = environment(order, place);
     add_given(&mut env, parameters)?;
-    let operator = parameters.get("kwarg_op").and_then(Value::as_str);
-    let arguments = arguments(order, operator.unwrap_or("--"))?;
-    let stdin = sudo_input(parameters);
-    let first = if stdin.is_some() { AFTER_SUDO } else { "" };
-    let start = format!("{first}{START}");
+    let arguments = given_arguments(order)?;
+    let given = |name: &String| parameters.get(name).is_some_and(|value| !value.is_null());
+    let hidden = order.secrets.iter().any(given);
+    let lines = || arguments.iter().map(|one| format!("{one}\0")).collect();
+    let input: Option<String> = hidden.then(lines);
+    let arguments = if hidden { Vec::new() } else { arguments };
+    let password = sudo_input(parameters);
+    let first = if password.is_some() { AFTER_SUDO } else { "" };
+    let second = if input.is_some() { FROM_INPUT } else { "" };
+    let start = format!("{first}{second}{START}");
+    let stdin = match (password, input) {
+        (None, None) => None,
+        (password, input) => Some(password.unwrap_or_default() + &input.unwrap_or_default()),
+    };
     let shell = ["/bin/bash", "-c", &start].map(Into::into).into_iter();
     let script = std::iter::once(script.as_os_str().to_owned());
     let words = shell
@@ -46,11 +60,20 @@ pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
     })
 }
 
+/// What the script of an execution is called with.
+///
+/// # Errors
+/// When no program can be given it.
+pub fn given_arguments(order: &RunOrder) -> Result<Vec<String>, String> {
+    let operator = order.parameters.get("kwarg_op").and_then(Value::as_str);
+    arguments(order, operator.unwrap_or("--"))
+}
+
 /// Named arguments in the order of the parameters, then those with a position.
 fn arguments(order: &RunOrder, operator: &str) -> Result<Vec<String>, String> {
     let own = runners::parameters(order.action.runner);
     let schemas = &order.action.all_parameters;
-    let mut placed: Vec<(f64, &String)> = Vec::new();
+    let mut placed: Vec<(f64, &str)> = Vec::new();
     for (name, schema) in schemas.iter().filter(|(name, _)| !own.contains_key(*name)) {
         let position = schema.get("position").and_then(Value::as_f64);
         placed.extend(position.map(|position| (position, name)));

@@ -10,12 +10,19 @@ use serde_json::{Map, Value, json};
 
 use super::{Ending, Place, Plan, add_given, environment};
 use crate::core::effect::RunOrder;
+use crate::core::record::Status;
 
 /// What a program behind `sudo -S` does first: a password that sudo had no use for is not its input.
 pub const AFTER_SUDO: &str = "IFS= read -r -d '' _; ";
 
+/// What `sudo -S` asks with, on standard error: sudo's own words, which [`sudo_fault`] reads.
+pub const SUDO_PROMPT: &str = "[sudo] password for %p: ";
+
 /// A command line with a secret in it is no argument, which every user of the host could read.
 const FROM_INPUT: &str = r#"IFS= read -r -d '' line; eval "$line""#;
+
+/// The code of a program that SIGTERM ended.
+const ENDED_BY_TERM: i32 = -15;
 
 /// The command.
 pub fn plan(order: &RunOrder, place: &Place) -> Result<Plan, String> {
@@ -53,7 +60,7 @@ pub fn with_sudo(
 ) -> (PathBuf, Vec<OsString>) {
     let sudo = parameters.get("sudo") == Some(&Value::Bool(true));
     let before: &[&str] = match (sudo, sudo_password(parameters)) {
-        (true, Some(_)) => &["sudo", "-S", "-p", "", "-E", "--"],
+        (true, Some(_)) => &["sudo", "-S", "-p", SUDO_PROMPT, "-E", "--"],
         (true, None) => &["sudo", "-E", "-n", "--"],
         (false, _) => &[],
     };
@@ -75,22 +82,55 @@ pub fn sudo_input(parameters: &Map<String, Value>) -> Option<String> {
     password.map(|password| format!("{password}\n\0"))
 }
 
-/// Whether it succeeded, and its result.
-pub fn result(ending: &Ending) -> (bool, Value) {
+/// Its status and its result, by the exit code as StackStorm has it; the parameters with defaults.
+pub fn result(parameters: &Map<String, Value>, ending: &Ending) -> (Status, Value) {
     let code = match (ending.exit.code, ending.exit.signal) {
         (Some(code), _) => code,
         (None, Some(signal)) => -signal,
         (None, None) => -1,
     };
-    let ok = code == 0;
-    let result = json!({
-        "succeeded": ok,
-        "failed": !ok,
+    // Of a row of the journal it is sealed, and no text.
+    let password = parameters.get("sudo_password");
+    let has_password = password.is_some_and(|given| !given.is_null() && given != "");
+    if has_password && let Some(error) = sudo_fault(&ending.stderr) {
+        let mut result = shown(-1, &ending.stdout, &ending.stderr);
+        result["error"] = json!(error);
+        return (Status::Failed, result);
+    }
+    let status = match code {
+        0 => Status::Succeeded,
+        ENDED_BY_TERM => Status::Abandoned,
+        _ => Status::Failed,
+    };
+    (status, shown(code, &ending.stdout, &ending.stderr))
+}
+
+/// The members of every shell's result.
+pub fn shown(code: i32, stdout: &str, stderr: &str) -> Value {
+    json!({
+        "succeeded": code == 0,
+        "failed": code != 0,
         "return_code": code,
-        "stdout": output(&ending.stdout),
-        "stderr": output(&ending.stderr),
-    });
-    (ok, result)
+        "stdout": output(stdout),
+        "stderr": output(stderr),
+    })
+}
+
+/// StackStorm's words for a password that `sudo` did not take, with the user whose it should be.
+pub fn sudo_fault(stderr: &str) -> Option<String> {
+    let refused = |line: &str| {
+        let (_, said) = line.split_once("sudo: ")?;
+        let rest = said.trim_start_matches(|c: char| c.is_ascii_digit());
+        let refused = rest.starts_with(" incorrect password attempt");
+        (refused || said == "no password was provided").then_some(())
+    };
+    stderr.lines().find_map(refused)?;
+    let user = stderr.split_once("[sudo] password for ");
+    let user = user.and_then(|(_, rest)| rest.split_once(':'));
+    let user = user.map_or("unknown", |(user, _)| user);
+    Some(format!(
+        "Invalid sudo password provided or sudo is not configured for this user ({user})"
+    ))
 }
 
 /// One final newline, and a carriage return before it, are dropped; JSON becomes its value.
@@ -110,7 +150,7 @@ mod tests {
         let given = given.as_object().unwrap();
         let (program, args) = with_sudo(given, vec!["true".into()]);
         assert_eq!(program, PathBuf::from("sudo"));
-        assert_eq!(args, ["-S", "-p", "", "-E", "--", "true"]);
+        assert_eq!(args, ["-S", "-p", SUDO_PROMPT, "-E", "--", "true"]);
         assert_eq!(sudo_input(given).as_deref(), Some("hunter2\n\0"));
         let unused = json!({"sudo": false, "sudo_password": "hunter2"});
         assert_eq!(sudo_input(unused.as_object().unwrap()), None);

@@ -215,13 +215,7 @@ pub fn shell_quote(interpreter: &mut Interpreter<'_>, value: Value, args: Args) 
     args.positional("shell_quote", 0, 0)?;
     let text = repr::text(&value)?;
     interpreter.budget.text(text.len())?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    Ok(Value::from(
-        match !text.is_empty() && text.chars().all(plain) {
-            true => text,
-            false => format!("'{}'", text.replace('\'', "'\"'\"'")),
-        },
-    ))
+    Ok(Value::from(crate::rules::python::shell_quoted(&text)))
 }
 
 fn path(value: &Value) -> Result<String> {

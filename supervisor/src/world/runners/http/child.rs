@@ -1,7 +1,5 @@
 //! The child that makes the request: parameters on standard input, the outcome in the result file.
 
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +8,10 @@ use serde_json::{Map, Value, json};
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::{request, response};
+use super::proxy::Proxies;
+use super::{forward, request, response};
 use crate::core::record::Status;
+use crate::world::runners::child;
 
 /// Time limit where the action has none, seconds; StackStorm's.
 const TIMEOUT_S: f64 = 60.0;
@@ -31,37 +31,51 @@ const BUNDLES: [&str; 3] = [
 /// # Errors
 /// When there is nobody to tell the outcome to.
 pub fn run() -> anyhow::Result<()> {
-    let file = std::env::var_os("PETREL_RESULT_FILE").context("PETREL_RESULT_FILE is not set")?;
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    let asked: Value = serde_json::from_str(&text).context("standard input is no request")?;
-    let (status, result) = exchange(&asked).unwrap_or_else(|error| {
-        let error = format!("{error:#}");
-        (Status::Failed, json!({"error": error}))
-    });
-    let said = json!({"status": status.word(), "result": result});
-    std::fs::write(Path::new(&file), said.to_string()).context("failed to write the result")
+    child::run(|text| {
+        let asked = serde_json::from_str(text).context("standard input is no request")?;
+        exchange(&asked)
+    })
 }
 
 fn exchange(asked: &Value) -> anyhow::Result<(Status, Value)> {
     let none = Map::new();
     let parameters = asked["parameters"].as_object().unwrap_or(&none);
     let request = request::build(parameters, asked["action"].as_str().unwrap_or_default())?;
-    let agent = agent(parameters)?;
+    let proxies = Proxies::new(parameters, |name| std::env::var(name).ok())?;
+    let way = way(&request, &proxies);
+    let agent = agent(parameters, proxies);
     match agent.run(request).and_then(response::read) {
         Ok((code, result)) if (200..=206).contains(&code) => Ok((Status::Succeeded, result)),
         Ok((_, result)) => Ok((Status::Failed, result)),
         Err(error @ ureq::Error::Timeout(_)) => {
             Ok((Status::Timeout, json!({"error": error.to_string()})))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(anyhow::Error::from(error).context(format!("{way} failed"))),
     }
 }
 
-fn agent(parameters: &Map<String, Value>) -> anyhow::Result<Agent> {
+/// `GET http://host:port by way of the proxy host:port`: no path, for one may hold a token.
+fn way(request: &ureq::http::Request<Vec<u8>>, proxies: &Proxies) -> String {
+    let uri = request.uri();
+    let port = uri.port().map(|port| format!(":{port}"));
+    let (scheme, host) = (uri.scheme_str(), uri.host());
+    let proxy = proxies.of(uri);
+    let proxy = proxy.map(|by| format!(" by way of the proxy {}:{}", by.host(), by.port()));
+    format!(
+        "{} {}://{}{}{}",
+        request.method(),
+        scheme.unwrap_or_default(),
+        host.unwrap_or_default(),
+        port.unwrap_or_default(),
+        proxy.unwrap_or_default(),
+    )
+}
+
+fn agent(parameters: &Map<String, Value>, proxies: Proxies) -> Agent {
     let flag = |name: &str| parameters.get(name).and_then(Value::as_bool);
     let seconds = parameters.get("timeout").and_then(Value::as_f64);
     let limit = Duration::try_from_secs_f64(seconds.unwrap_or(TIMEOUT_S));
+    let limit = limit.ok().filter(|limit| !limit.is_zero());
     let redirects = match flag("allow_redirects") {
         Some(true) => MOST_REDIRECTS,
         _ => 0,
@@ -70,33 +84,19 @@ fn agent(parameters: &Map<String, Value>) -> anyhow::Result<Agent> {
         .root_certs(roots())
         .disable_verification(flag("verify_ssl_cert") == Some(false))
         .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .proxy(proxy(parameters)?)
-        .max_redirects(redirects)
-        .max_redirects_will_error(redirects > 0)
-        .http_status_as_error(false)
-        .allow_non_standard_methods(true)
-        .timeout_global(limit.ok().filter(|limit| !limit.is_zero()))
-        .build();
-    Ok(config.into())
-}
-
-/// `http_proxy` or `https_proxy`, by the scheme of the URL; else what the environment says.
-fn proxy(parameters: &Map<String, Value>) -> anyhow::Result<Option<ureq::Proxy>> {
-    let text = |name: &str| parameters.get(name).and_then(Value::as_str);
-    let url = text("url").unwrap_or_default();
-    let name = match url.starts_with("https:") {
-        true => "https_proxy",
-        false => "http_proxy",
+    let configure = move |proxy| {
+        Agent::config_builder()
+            .tls_config(tls.clone())
+            .proxy(proxy)
+            .max_idle_connections(0)
+            .max_redirects(redirects)
+            .max_redirects_will_error(redirects > 0)
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(limit)
+            .build()
     };
-    match text(name).filter(|proxy| !proxy.is_empty()) {
-        Some(proxy) => {
-            let proxy = ureq::Proxy::new(proxy).with_context(|| format!("{name} is wrong"))?;
-            Ok(Some(proxy))
-        }
-        None => Ok(ureq::Proxy::try_from_env()),
-    }
+    forward::agent(proxies, Box::new(configure))
 }
 
 /// What the host trusts (or `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE`); else the roots of Mozilla.

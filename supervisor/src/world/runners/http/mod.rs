@@ -5,14 +5,15 @@
 //! and 200 to 206 are a success. Names of headers are written `Like-This`, whatever the server did.
 
 pub mod child;
+mod forward;
+mod proxy;
 mod request;
 mod response;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Ending, Place, Plan, environment};
+use super::{Place, Plan, environment};
 use crate::core::effect::RunOrder;
-use crate::core::record::Status;
 
 /// The hidden command of `petrel` that runs the child.
 pub const COMMAND: &str = "http-request";
@@ -30,17 +31,4 @@ pub fn plan(order: &RunOrder, place: &Place) -> Plan {
         env: environment(order, place).into_iter().collect(),
         stdin: Some(asked.to_string()),
     }
-}
-
-/// What the child wrote down, or that it did not.
-pub fn result(ending: &Ending) -> (Status, Value) {
-    let Some(said) = &ending.result else {
-        let error = match ending.stderr.trim() {
-            "" => "the request was not made",
-            said => said,
-        };
-        return (Status::Failed, json!({"error": error}));
-    };
-    let status = said["status"].as_str().and_then(Status::from_word);
-    (status.unwrap_or(Status::Failed), said["result"].clone())
 }

@@ -137,11 +137,14 @@ fn add_headers(
     if !cookies.is_empty() {
         set(request, "cookie", &cookies.join("; "))?;
     }
-    if let Some((user, password)) = credentials(parameters) {
-        let text = BASE64.encode(format!("{user}:{password}").as_bytes());
-        set(request, "authorization", &format!("Basic {text}"))?;
+    match credentials(parameters)? {
+        Some(Credentials::Basic(pair)) => {
+            let text = BASE64.encode(pair.as_bytes());
+            set(request, "authorization", &format!("Basic {text}"))
+        }
+        Some(Credentials::Header(name, value)) => set(request, name, value),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn set(request: &mut Request<Vec<u8>>, name: &str, value: &str) -> anyhow::Result<()> {
@@ -155,18 +158,45 @@ fn set(request: &mut Request<Vec<u8>>, name: &str, value: &str) -> anyhow::Resul
     Ok(())
 }
 
-/// `username` and `password`, or the two items of `auth`.
-fn credentials(parameters: &Parameters) -> Option<(String, String)> {
+/// How the caller shows who it is.
+enum Credentials<'p> {
+    /// `user:password`.
+    Basic(String),
+    /// Name and value.
+    Header(&'p str, &'p str),
+}
+
+/// `username` and `password`; else `auth`: two items, or `user:password`, or the header `name=value`
+/// of which the description of StackStorm's `core.http` speaks.
+fn credentials(parameters: &Parameters) -> anyhow::Result<Option<Credentials<'_>>> {
     let text = |name: &str| parameters.get(name).and_then(Value::as_str);
     let (user, password) = (text("username"), text("password"));
     if user.is_some() || password.is_some() {
         let of = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        return Some((of(user), of(password)));
+        return Ok(Some(Credentials::Basic(of(user) + ":" + &of(password))));
     }
-    match parameters.get("auth")?.as_array()?.as_slice() {
-        [Value::String(user), Value::String(password)] => Some((user.clone(), password.clone())),
-        _ => None,
+    let auth = match parameters.get("auth") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(auth) => auth,
+    };
+    let items = auth.as_array().map(Vec::as_slice).unwrap_or_default();
+    if let [Value::String(user), Value::String(password)] = items {
+        return Ok(Some(Credentials::Basic(format!("{user}:{password}"))));
     }
+    match auth.as_str() {
+        Some("") => return Ok(None),
+        Some(auth) => match (auth.split_once('='), auth.contains(':')) {
+            (Some((name, value)), _) if name.parse::<HeaderName>().is_ok() => {
+                return Ok(Some(Credentials::Header(name, value)));
+            }
+            (_, true) => return Ok(Some(Credentials::Basic(auth.to_owned()))),
+            _ => {}
+        },
+        None if auth.as_object().is_some_and(Map::is_empty) => return Ok(None),
+        None => {}
+    }
+    // Its value may be secret: it is not in the message.
+    bail!("\"auth\" is neither name=value, nor user:password, nor a list of these two")
 }
 
 /// The body or the file; false where there is none.
@@ -342,6 +372,16 @@ mod tests {
     fn credentials_and_files_are_sent() {
         let request = built(json!({"url": "http://h", "username": "u", "password": "p"})).unwrap();
         assert_eq!(request.headers()["authorization"], "Basic dTpw");
+        for (auth, header, value) in [
+            (json!(["u", "p"]), "authorization", "Basic dTpw"),
+            (json!("u:p"), "authorization", "Basic dTpw"),
+            (json!("x-auth-token=XYZ"), "x-auth-token", "XYZ"),
+            (json!("X-Auth-Token=a:b="), "x-auth-token", "a:b="),
+        ] {
+            let request = built(json!({"url": "http://h", "auth": auth})).unwrap();
+            assert_eq!(request.headers()[header], value);
+        }
+        assert!(built(json!({"url": "http://h", "auth": "token"})).is_err());
         let text = body(json!({"url": "http://h", "file_name": "f", "file_content": "data"}));
         assert!(text.contains("filename=\"f\"\r\n\r\ndata\r\n--"), "{text}");
     }

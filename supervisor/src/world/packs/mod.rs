@@ -1,5 +1,7 @@
 //! The only reader of pack files: folders to texts. What the texts mean is the catalog's business.
 
+mod code;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -19,18 +21,28 @@ const SIBLINGS: usize = 1000;
 /// be absent. What cannot be read is a diagnostic.
 pub fn read(pack_dirs: &[PathBuf], configs: &Path) -> Sources {
     let mut sources = Sources::default();
+    let (packs, out) = (&mut sources.packs, &mut sources.diagnostics);
+    each(pack_dirs, out, |pack| packs.push(pack));
+    sources.configs = self::configs(configs, out);
+    sources
+}
+
+/// The same packs, one after another, so that not all of them are in memory as texts.
+pub fn each(pack_dirs: &[PathBuf], out: &mut Vec<Diagnostic>, mut take: impl FnMut(PackSource)) {
     for dir in pack_dirs {
-        let overrides = Arc::new(overrides(dir, &mut sources.diagnostics));
-        for pack in packs_of(dir, &mut sources.diagnostics) {
-            let pack = read_pack(&pack, &mut sources.diagnostics);
-            sources.packs.extend(pack.map(|pack| PackSource {
-                overrides: Arc::clone(&overrides),
-                ..pack
-            }));
+        let overrides = Arc::new(overrides(dir, out));
+        for pack in packs_of(dir, out) {
+            if let Some(mut pack) = read_pack(&pack, out) {
+                pack.overrides = Arc::clone(&overrides);
+                take(pack);
+            }
         }
     }
-    sources.configs = by_name(configs, &mut sources.diagnostics);
-    sources
+}
+
+/// `configs/<pack>.yaml` by pack name.
+pub fn configs(dir: &Path, out: &mut Vec<Diagnostic>) -> BTreeMap<String, SourceFile> {
+    by_name(dir, out)
 }
 
 /// The files of the folder `overrides` beside the folder of packs, as in /opt/stackstorm.
@@ -235,7 +247,13 @@ fn look_for_entry_points(source: &mut PackSource) {
         match fs::metadata(&path) {
             Ok(found) if found.is_file() => {
                 let executable = found.permissions().mode() & 0o111 != 0;
-                source.entry_points.insert(path, EntryPoint { executable });
+                let of_sensor = path.starts_with(source.dir.join("sensors"));
+                let code = match of_sensor {
+                    true => code::hash(&source.dir, &path),
+                    false => String::new(),
+                };
+                let found = EntryPoint { executable, code };
+                source.entry_points.insert(path, found);
             }
             _ => {
                 if let Some(dir) = path.parent()
