@@ -12,8 +12,13 @@ pub mod article;
 mod petrel;
 mod place;
 pub mod process;
+pub mod public;
 pub mod repository;
+pub mod sshd;
+pub mod web;
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub use petrel::Petrel;
@@ -49,6 +54,23 @@ pub fn wait_within<T>(bound: Duration, what: &str, mut look: impl FnMut() -> Opt
         }
         assert!(started.elapsed() < bound, "not within {bound:?}: {what}");
         std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Says that something was not tried, and why: to the file that `PETREL_SKIPPED` names, which
+/// `tests/run` shows at its end, and to the real standard error, for a passing test's own is hidden.
+///
+/// # Panics
+/// When it cannot be said.
+pub fn skipped(what: &str, why: &str) {
+    let line = format!("SKIPPED: {what}: {why}\n");
+    std::io::stderr()
+        .write_all(line.as_bytes())
+        .expect("standard error takes it");
+    if let Some(path) = std::env::var_os("PETREL_SKIPPED") {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let said = file.and_then(|mut file| file.write_all(line.as_bytes()));
+        said.expect("PETREL_SKIPPED takes it");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -66,10 +66,19 @@ impl Petrel {
     /// # Panics
     /// When it cannot be started.
     pub fn start(place: &Place, args: &[&str]) -> Self {
+        Self::start_with(place, args, &[])
+    }
+
+    /// Starts it with more arguments, and with these in its environment.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with(place: &Place, args: &[&str], env: &[(&str, &str)]) -> Self {
         let errors = place.path("stderr");
         let mut child = place
             .command(&["run", "--log-format", "json"])
             .args(args)
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&errors).expect("a file"))
@@ -91,6 +100,11 @@ impl Petrel {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The folder that it runs in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Lines so far.

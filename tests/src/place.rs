@@ -8,12 +8,15 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Petrel, repository};
+use crate::{Petrel, repository, skipped};
 
 /// The folder of a test: `packs`, `configs`, `data`. It outlives the supervisors that run in it.
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
+    env: Vec<(String, String)>,
+    /// `petrel` runs as nobody, though we are root.
+    is_nobodys: bool,
 }
 
 impl Default for Place {
@@ -35,7 +38,51 @@ impl Place {
         for name in ["packs", "configs", "runtime"] {
             private.create(folder.path().join(name)).expect("a folder");
         }
-        Self { folder }
+        Self {
+            folder,
+            env: Vec::new(),
+            is_nobodys: false,
+        }
+    }
+
+    /// A place in which `petrel` runs without root: as we do, or as nobody where we are root. None,
+    /// with a word why, where that cannot be.
+    pub fn without_root(what: &str) -> Option<Self> {
+        let is_root = rustix::process::getuid().is_root();
+        let mut place = Self::new();
+        place.is_nobodys = is_root;
+        let ran = place.command(&["--version"]).output();
+        match ran {
+            Ok(output) if output.status.success() => Some(place),
+            other => {
+                skipped(what, &format!("petrel cannot be run as nobody: {other:?}"));
+                None
+            }
+        }
+    }
+
+    /// Gives all that is in it to whoever `petrel` runs as; before each start.
+    ///
+    /// # Panics
+    /// When it cannot be given.
+    pub fn hand_over(&self) {
+        if self.is_nobodys {
+            give(self.folder());
+        }
+    }
+
+    /// A variable for all commands.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Writes a file that appears whole.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_whole(&self, name: &str, text: &str) {
+        let new = self.write(&format!("{name}.new"), text);
+        fs::rename(new, self.path(name)).expect("the file");
     }
 
     /// The folder itself.
@@ -132,7 +179,7 @@ impl Place {
 
     /// `petrel` with these arguments, told of this place by its environment.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(repository::binary("petrel"));
+        let mut command = self.program();
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PETREL_") {
                 command.env_remove(name);
@@ -145,10 +192,30 @@ impl Place {
             .env("PETREL_CONFIGS", self.path("configs"))
             .env("PETREL_DATA", self.path("data"))
             .env("XDG_RUNTIME_DIR", self.path("runtime"))
-            .env("TEST_OF_PETREL", self.folder());
+            .env("TEST_OF_PETREL", self.folder())
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         if self.path("petrel.yaml").exists() {
             command.env("PETREL_CONFIG", self.path("petrel.yaml"));
         }
+        command
+    }
+
+    fn program(&self) -> Command {
+        let petrel = repository::binary("petrel");
+        if !self.is_nobodys {
+            return Command::new(petrel);
+        }
+        let mut command = Command::new("setpriv");
+        let nobody = NOBODY.to_string();
+        command.args([
+            "--reuid",
+            &nobody,
+            "--regid",
+            &nobody,
+            "--clear-groups",
+            "--",
+        ]);
+        command.arg(petrel);
         command
     }
 
@@ -199,6 +266,17 @@ impl Place {
     /// Starts `petrel run` here.
     pub fn start(&self) -> Petrel {
         Petrel::start(self, &[])
+    }
+}
+
+/// The user and the group that own nothing.
+const NOBODY: u32 = 65_534;
+
+fn give(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("we are root");
+    if path.is_dir() {
+        let entries = fs::read_dir(path).expect("a folder").flatten();
+        entries.for_each(|entry| give(&entry.path()));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// Sends a signal; whoever is gone already does not mind.
 ///
@@ -26,15 +26,31 @@ pub fn all() -> Vec<u32> {
 /// Living processes that were started for a test's folder, but for those in `but`: what carries the
 /// test's own variable, or names the folder anywhere in its environment or arguments.
 pub fn of_folder(folder: &Path, but: &[u32]) -> Vec<u32> {
-    let needle = folder.as_os_str().as_encoded_bytes();
     let is_ours = |pid: &u32| {
         let own = *pid == std::process::id() || but.contains(pid);
-        !own && ["environ", "cmdline"].iter().any(|name| {
-            let text = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-            text.windows(needle.len()).any(|part| part == needle)
-        })
+        !own && is_of_folder(folder, *pid)
     };
     all().into_iter().filter(is_ours).collect()
+}
+
+fn is_of_folder(folder: &Path, pid: u32) -> bool {
+    let needle = folder.as_os_str().as_encoded_bytes();
+    ["environ", "cmdline"].iter().any(|name| {
+        let text = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        text.windows(needle.len()).any(|part| part == needle)
+    })
+}
+
+/// Kills a process of a test's folder; false when the number is not one of its any more.
+pub fn killed_of(folder: &Path, pid: u32) -> bool {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return false;
+    };
+    // The descriptor first: what is looked at afterwards is the same process.
+    let Ok(process) = pidfd_open(number, PidfdFlags::empty()) else {
+        return false;
+    };
+    is_of_folder(folder, pid) && pidfd_send_signal(&process, Signal::KILL).is_ok()
 }
 
 /// The arguments of a process, empty when it is gone.

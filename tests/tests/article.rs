@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use petrel_tests::article::{HOME, Home, OUTPUT, Published};
 use petrel_tests::{
     MARGIN, PATIENCE, Petrel, Place, article, process, stdout, wait_until, wait_within,
 };
@@ -224,22 +225,19 @@ fn a_limit_tells_how_many_there_are() {
     }
 }
 
-/// The pack that the article publishes, byte for byte, in `$PETREL_PUBLIC_PACKS/st2-pack-example`.
-/// Its `config.yaml` names `/opt/stackstorm` and `/tmp/output`.
+/// The pack that the article publishes, byte for byte.
 #[test]
 fn the_articles_own_pack_runs_unchanged() {
-    let Some(public) = std::env::var_os("PETREL_PUBLIC_PACKS") else {
-        return println!("skipped: PETREL_PUBLIC_PACKS is not set");
+    let what = "the article's own pack";
+    let Some(published) = Published::new(what) else {
+        return;
     };
-    let name = format!("petrel-test-{}", std::process::id());
-    let (folder, output) = (Path::new("/opt/stackstorm"), Path::new("/tmp/output"));
-    let file = folder.join(name);
-    if fs::create_dir_all(folder).is_err() || fs::File::create(&file).is_err() {
-        return println!("skipped: {} cannot be written", folder.display());
-    }
-    fs::remove_file(&file).unwrap();
+    let Some(_home) = Home::new(what) else {
+        return;
+    };
+    let file = Path::new(HOME).join(format!("petrel-test-{}", std::process::id()));
     let place = Place::new();
-    place.copy(&Path::new(&public).join("st2-pack-example"), "mypack");
+    place.copy(&published.pack, "mypack");
     let mut petrel = place.start();
     petrel.ready(SENSOR);
     for (phase, status) in ["created", "deleted"].into_iter().enumerate() {
@@ -249,7 +247,7 @@ fn the_articles_own_pack_runs_unchanged() {
         }
         let expected = format!(" ({status}) {}", file.display()).replacen(' ', "", 1);
         wait_within(PATIENCE * 2, &expected, || {
-            let text = fs::read_to_string(output).unwrap_or_default();
+            let text = fs::read_to_string(OUTPUT).unwrap_or_default();
             text.lines()
                 .any(|line| line.ends_with(&expected))
                 .then_some(())

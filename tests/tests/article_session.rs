@@ -1,5 +1,6 @@
 //! The article's session, command by command, on `/opt/stackstorm`: `git clone`, `make`, the four
-//! lists, `ps`, `touch`, the line in the output.
+//! lists, `ps`, `touch`, the line in the output. petrel is started once, before all of it, and the
+//! address in `git clone` is the article's; git is told where it lies here.
 //!
 //! The test stays away from a folder in which there are packs already. `sudo` is a script that runs
 //! its arguments.
@@ -10,10 +11,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use petrel_tests::{PATIENCE, Petrel, Place, article, repository, stdout, wait_within};
+use petrel_tests::article::{HOME, Home, OUTPUT, Published};
+use petrel_tests::{PATIENCE, Petrel, Place, article, repository, skipped, stdout, wait_within};
 
-const HOME: &str = "/opt/stackstorm";
 const SENSOR: &str = "mypack.DirectorySensor";
+
+/// What the article clones.
+const REPOSITORY: &str = "https://github.com/userlocalhost/st2-pack-example.git";
 
 /// What `make` does in the article: copies the pack, makes its environment, has it taken.
 const MAKEFILE: &str = "\
@@ -30,22 +34,35 @@ taken:
 ";
 
 /// `/opt/stackstorm/packs` for the time of a test.
-struct Packs(PathBuf);
+struct Packs {
+    folder: PathBuf,
+    _home: Home,
+}
 
 impl Packs {
-    /// None where there is something, or nothing may be written.
-    fn new() -> Option<Self> {
-        let packs = Path::new(HOME).join("packs");
-        fs::create_dir_all(HOME).ok()?;
-        fs::create_dir(&packs).ok()?;
-        Some(Self(packs))
+    /// None, with a word why, where there is something, or nothing may be written.
+    fn new(what: &str) -> Option<Self> {
+        let home = Home::new(what)?;
+        let folder = Path::new(HOME).join("packs");
+        if Command::new("make").arg("--version").output().is_err() {
+            skipped(what, "there is no make");
+            return None;
+        }
+        if let Err(error) = fs::create_dir(&folder) {
+            skipped(what, &format!("{}: {error}", folder.display()));
+            return None;
+        }
+        Some(Self {
+            folder,
+            _home: home,
+        })
     }
 }
 
 impl Drop for Packs {
     fn drop(&mut self) {
         // A failed test has more to tell than this.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -65,11 +82,15 @@ fn place() -> Place {
 fn in_shell(place: &Place, folder: &str, line: &str) -> Output {
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{path}", place.path("bin").display());
+    let instead = format!("url.{}.insteadOf", place.path("origin").display());
     let mut command = Command::new("sh");
     command
         .args(["-c", line])
         .current_dir(place.path(folder))
         .env("PATH", path)
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", instead)
+        .env("GIT_CONFIG_VALUE_0", REPOSITORY)
         .env("PETREL_DATA", place.path("data"))
         .env("XDG_RUNTIME_DIR", place.path("runtime"));
     command.output().unwrap()
@@ -93,11 +114,9 @@ fn session(place: &Place, output: &Path) {
     );
     let mut petrel = place.start();
     petrel.up();
-    succeeds(place, "", "git clone -q origin st2-pack-example");
+    succeeds(place, "", &format!("git clone {REPOSITORY}"));
+    assert_eq!(petrel.count("sensor.ready", SENSOR), 0);
     succeeds(place, "st2-pack-example", "make");
-    // Sensors that are new are taken at the next start.
-    assert!(petrel.stop().success());
-    let mut petrel = place.start();
     petrel.ready(SENSOR);
     for (noun, expected) in article::LISTS {
         let line = format!("st2 {noun} list --pack=mypack");
@@ -127,23 +146,11 @@ fn touched(place: &Place, petrel: &Petrel, output: &Path) {
     assert_eq!(petrel.count("sensor.ended", SENSOR), 0);
 }
 
-fn is_skipped(packs: Option<&Packs>) -> bool {
-    let make = Command::new("make").arg("--version").output();
-    let why = match packs {
-        None => "/opt/stackstorm/packs is there already, or cannot be made",
-        Some(_) if make.is_err() => "there is no make",
-        Some(_) => return false,
-    };
-    eprintln!("SKIPPED: the article's session: {why}");
-    true
-}
-
 #[test]
 fn the_session_gives_the_articles_output() {
-    let packs = Packs::new();
-    if is_skipped(packs.as_ref()) {
+    let Some(packs) = Packs::new("the article's session") else {
         return;
-    }
+    };
     let place = place();
     for file in repository::files(&repository::root().join("packs/mypack"), "") {
         let inside = file.strip_prefix(repository::root().join("packs/mypack"));
@@ -171,20 +178,20 @@ fn the_session_gives_the_articles_output() {
 
 /// The same with the repository that the article publishes, and its own Makefile.
 fn of_the_public_repository() {
-    let public = std::env::var_os("PETREL_PUBLIC_PACKS").map(PathBuf::from);
-    let Some(public) = public.map(|public| public.join("st2-pack-example")) else {
-        return eprintln!("SKIPPED: the article's repository: PETREL_PUBLIC_PACKS is not set");
+    let what = "the article's repository";
+    let Some(published) = Published::new(what) else {
+        return;
     };
-    let _packs = Packs::new().expect("the folder is free");
+    let Some(_packs) = Packs::new(what) else {
+        return;
+    };
     let place = place();
     let copied = Command::new("cp")
         .arg("-r")
-        .arg(&public)
+        .arg(&published.pack)
         .arg(place.path("origin"))
         .status();
     assert!(copied.unwrap().success());
     let _ = fs::remove_dir_all(place.path("origin/.git"));
-    let output = Path::new("/tmp/output");
-    let _ = fs::remove_file(output);
-    session(&place, output);
+    session(&place, Path::new(OUTPUT));
 }

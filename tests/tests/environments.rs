@@ -127,3 +127,37 @@ fn what_cannot_be_installed_says_so_and_leaves_the_rest_alone() {
     assert_eq!(tell(&place, "good")["status"], "succeeded");
     assert_eq!(tell(&place, "bad")["status"], "failed");
 }
+
+#[test]
+fn an_index_that_does_not_answer_is_told_and_what_was_there_runs_on() {
+    let place = Place::new();
+    wheel(&place, "feather", "1.0");
+    pack(&place, "good", "feather\n", "feather");
+    let (output, told) = set_up(&place, &["good"]);
+    assert!(output.status.success(), "{told}");
+    let petrel = place.start();
+    petrel.up();
+    assert_eq!(tell(&place, "good")["status"], "succeeded");
+
+    // The discard port of this host: nobody listens there.
+    let nowhere = "http://127.0.0.1:9/simple";
+    let cases = [("without uv", "--without-uv"), ("whatever there is", "--")];
+    for (what, flag) in cases {
+        pack(&place, "good", "feather==2.0\n", "feather");
+        let mut command = place.command(&["pack", "setup", flag, "good"]);
+        command
+            .env("PIP_INDEX_URL", nowhere)
+            .env("PIP_RETRIES", "1");
+        command
+            .env("UV_DEFAULT_INDEX", nowhere)
+            .env("UV_HTTP_RETRIES", "1");
+        let output = command.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{what}: {told}");
+        assert!(told.contains("index cannot be reached"), "{what}: {told}");
+        assert!(told.contains("--wheels DIR --offline"), "{what}: {told}");
+        // What it had before is there under the old requirements, at once.
+        pack(&place, "good", "feather\n", "feather");
+        assert_eq!(tell(&place, "good")["status"], "succeeded", "{what}");
+    }
+}

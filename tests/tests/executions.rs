@@ -82,6 +82,21 @@ fn an_action_runs_when_asked_and_says_what_is_wrong() {
 }
 
 #[test]
+fn run_gets_none_for_what_nobody_gave() {
+    let place = Place::new();
+    let text = "runner_type: python-script\nentry_point: tell.py\nparameters:\n  \
+                a: {type: string}\n  b: {type: integer, default: 2}\n  timeout: {default: 5}\n";
+    action(&place, "tell", text);
+    let program = "class Tell:\n    def run(self, **given):\n        return given\n";
+    place.write("packs/shop/actions/tell.py", program);
+    let petrel = place.start();
+    petrel.up();
+    let (shown, _) = run(&place, &["shop.tell"]);
+    assert_eq!(shown["result"]["result"], json!({"a": null, "b": 2}));
+    assert_eq!(shown["parameters"].get("a"), None, "it was not given");
+}
+
+#[test]
 fn what_runs_or_waits_is_canceled() {
     let place = Place::new();
     command(&place, "sleep", "exec sleep 1000", "");

@@ -30,7 +30,9 @@ const OUTSIDE: [&str; 12] = [
 ];
 
 /// What the floors above `core` may name of it where they only show things.
-const SHOWN: [&str; 6] = ["view", "ids", "input", "record", "clock", "kv"];
+const SHOWN: [&str; 8] = [
+    "view", "ids", "input", "record", "clock", "kv", "control", "logs",
+];
 
 fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,85 +1,9 @@
 //! `http-request` against a real server.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::disallowed_methods, reason = "tests make children")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
+use petrel_tests::web::{self, Server};
 use petrel_tests::{Place, wait_until};
 use serde_json::{Value, json};
-
-const SERVER: &str = r#"
-import http.server, json, ssl, sys, time
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def log_message(self, *args): pass
-    def answer(self, code, body, kind="text/plain", **more):
-        self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in more.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-    def handle_any(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        path = self.path.split("?")[0]
-        if path == "/redirect":
-            self.answer(302, b"", Location="/echo")
-        elif path == "/slow":
-            time.sleep(1000)
-        elif path == "/big":
-            self.answer(200, b"x" * 10_000_000)
-        elif path == "/huge":
-            self.answer(200, b"x" * 40_000_000)
-        elif path == "/binary":
-            self.answer(200, bytes(range(256)), "application/octet-stream")
-        elif path == "/gone":
-            self.answer(404, b'{"error": "gone"}', "application/json; charset=utf-8")
-        else:
-            said = {"method": self.command, "path": self.path, "body": body,
-                    "headers": {k.lower(): v for k, v in self.headers.items()}}
-            self.answer(200, json.dumps(said).encode(), "application/json")
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = handle_any
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-server = Server(("127.0.0.1", 0), Handler)
-if len(sys.argv) > 1:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[1])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_address[1], flush=True)
-server.serve_forever()
-"#;
-
-struct Server {
-    child: Child,
-    port: String,
-}
-
-impl Server {
-    fn start(more: &[&str]) -> Self {
-        let mut child = Command::new("python3")
-            .args(["-c", SERVER])
-            .args(more)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        let out = child.stdout.take().unwrap();
-        BufReader::new(out).read_line(&mut port).unwrap();
-        let port = port.trim().to_owned();
-        Self { child, port }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn place() -> Place {
     let place = Place::new();
@@ -169,7 +93,15 @@ fn requests_are_made_and_answers_are_results() {
     let shown = ask(&place, &at("/slow"), &["timeout=0.5"]);
     assert_eq!(shown["status"], "timeout", "{shown}");
     let shown = ask(&place, "http://127.0.0.1:1/", &[]);
-    assert!(shown["result"]["error"].is_string(), "{shown}");
+    let error = shown["result"]["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("GET http://127.0.0.1:1 failed: "),
+        "{error}"
+    );
+    assert!(error.contains("refused"), "{error}");
+    let causes = shown["result"]["traceback"].as_str().unwrap();
+    assert!(causes.contains("failed\n  caused by: "), "{causes}");
+    assert!(causes.contains("refused"), "{causes}");
 }
 
 /// Every argument and every variable of every process, but those of `except`.
@@ -225,24 +157,9 @@ fn credentials_reach_the_server_and_nobody_else() {
 #[test]
 fn certificates_are_checked_unless_told_otherwise() {
     let place = place();
-    let pem = place.path("server.pem");
-    let made = Command::new("openssl")
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-        ])
-        .args(["-keyout", "-", "-out", "-"])
-        .output();
-    let Ok(made) = made else {
-        println!("skipped: openssl is not installed");
+    let Some(pem) = web::certificate(&place, "http-request over TLS") else {
         return;
     };
-    std::fs::write(&pem, made.stdout).unwrap();
     let petrel = place.start();
     petrel.up();
     let server = Server::start(&[pem.to_str().unwrap()]);
@@ -253,4 +170,85 @@ fn certificates_are_checked_unless_told_otherwise() {
     assert!(error.to_lowercase().contains("certificate"), "{error}");
     let shown = ask(&place, &url, &["verify_ssl_cert=false"]);
     assert_eq!(shown["result"]["status_code"], 200, "{shown}");
+}
+
+/// `core.http` by a rule: method by the body, credentials, cookies, a file, lists of hosts.
+#[test]
+fn core_http_is_run_by_a_rule() {
+    let place = Place::new();
+    place.copy_pack("core");
+    place.pack("shop");
+    let server = Server::start(&[]);
+    let url = format!("http://127.0.0.1:{}/echo", server.port);
+    let cases = [
+        (
+            "plain",
+            json!({"url": url, "cookies": {"a": "1", "b": "2"}, "timeout": 2.5}),
+        ),
+        (
+            "sent",
+            json!({"url": url, "body": "{{ trigger.object.value }}", "auth": "x-auth-token=XYZ"}),
+        ),
+        (
+            "login",
+            json!({"url": url, "method": "PURGE", "username": "u", "password": "p"}),
+        ),
+        (
+            "file",
+            json!({
+                "url": url, "file_name": "f.csv", "file_content": "1,2", "file_content_type": "text/csv",
+            }),
+        ),
+        (
+            "banned",
+            json!({"url": url, "url_hosts_blacklist": ["127.0.0.1"]}),
+        ),
+    ];
+    for (name, parameters) in &cases {
+        let rule = json!({
+            "name": name, "pack": "shop", "enabled": true,
+            "trigger": {"type": "core.st2.key_value_pair.create"},
+            "action": {"ref": "core.http", "parameters": parameters},
+        });
+        place.write(&format!("packs/shop/rules/{name}.yaml"), &rule.to_string());
+    }
+    let mut petrel = place.start();
+    petrel.up();
+    let sent = place.petrel(&["key", "set", "word", "hi"]);
+    assert!(sent.status.success(), "{sent:?}");
+    wait_until("all have ended", || {
+        let all = place.executions();
+        let over = all.iter().all(|one| !one["end_timestamp"].is_null());
+        (over && all.len() == cases.len()).then_some(())
+    });
+    let all = place.executions();
+    let of = |name: &str| {
+        let reference = format!("shop.{name}");
+        let one = all.iter().find(|one| one["rule"]["ref"] == reference);
+        one.unwrap_or_else(|| panic!("{name}: {all:?}")).clone()
+    };
+    let body = |name: &str| of(name)["result"]["body"].clone();
+    assert_eq!(body("plain")["method"], "GET");
+    assert_eq!(body("plain")["headers"]["cookie"], "a=1; b=2");
+    assert_eq!(
+        (&body("sent")["method"], &body("sent")["body"]),
+        (&json!("POST"), &json!("hi"))
+    );
+    assert_eq!(body("sent")["headers"]["x-auth-token"], "XYZ");
+    assert_eq!(body("login")["method"], "PURGE");
+    assert_eq!(body("login")["headers"]["authorization"], "Basic dTpw");
+    assert_eq!(body("file")["method"], "POST");
+    let file = body("file")["body"].as_str().unwrap().to_owned();
+    assert!(
+        file.contains("filename=\"f.csv\"\r\nContent-Type: text/csv\r\n\r\n1,2\r\n"),
+        "{file}"
+    );
+    let banned = of("banned");
+    assert_eq!(banned["status"], "failed");
+    assert_eq!(
+        banned["result"]["error"],
+        format!("URL \"{url}\" is blacklisted")
+    );
+    assert_eq!(banned["result"]["traceback"], banned["result"]["error"]);
+    assert!(petrel.stop().success());
 }

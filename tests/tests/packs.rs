@@ -254,6 +254,10 @@ fn a_pack_comes_from_an_archive_a_folder_a_repository_or_the_index() {
         succeeds(place.petrel(&args));
         assert_eq!(version(&place, "from_git"), expected);
     }
+    place.write("petrel.yaml", "packs: {index: index.json}\n");
+    let install = ["pack", "install", "--replace", "from_git=1.0.0"];
+    succeeds(place.petrel(&install));
+    assert_eq!(version(&place, "from_git"), "1.0.0");
     let unknown = place.petrel(&["pack", "install", "--index", "index.json", "from_gti"]);
     refused(
         &unknown,
@@ -279,6 +283,69 @@ fn hooks_of_a_repository_do_not_run() {
 }
 
 #[test]
+fn a_repository_that_grows_when_it_is_laid_out_is_not() {
+    let place = Place::new();
+    let (folder, url) = repository(&place);
+    // Zeros, which git packs to almost nothing.
+    let bomb = fs::File::create(folder.join("zeros")).unwrap();
+    bomb.set_len(257 << 20).unwrap();
+    git(&folder, &["-c", "core.compression=1", "add", "-A"]);
+    git(&folder, &["commit", "-q", "-m", "bomb"]);
+    let output = place.petrel(&["pack", "install", &url]);
+    refused(&output, "it has more than 256 MiB of files");
+    nothing_is_left(&place);
+}
+
+/// Every argument of every process.
+fn arguments() -> String {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let read = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    read.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " ") + "\n")
+        .collect()
+}
+
+#[test]
+fn a_token_in_a_url_is_in_no_argument_of_git() {
+    let place = Place::new();
+    // The real git asks our helper; what would go over the network is a script that asks it too.
+    let said = place.path("said").display().to_string();
+    let helper = format!(
+        "#!/bin/sh\nprintf 'protocol=https\\nhost=git.invalid\\n\\n' | git credential fill > {said}\n\
+         touch {said}.done\nexec sleep 1000\n"
+    );
+    place.write("exec/git-remote-https", &helper);
+    let real = Command::new("git").arg("--exec-path").output().unwrap();
+    let real = String::from_utf8(real.stdout).unwrap();
+    for entry in fs::read_dir(real.trim()).unwrap().flatten() {
+        let to = place.path("exec").join(entry.file_name());
+        let _ = std::os::unix::fs::symlink(entry.path(), to);
+    }
+    let url = "https://me:s3cr3t-tok3n@git.invalid/pack.git";
+    let mut install = place.command(&["pack", "install", url]);
+    install.env("GIT_EXEC_PATH", place.path("exec"));
+    let mut child = install
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let done = place.path("said.done");
+    wait_until("git asked", || done.exists().then_some(()));
+    let told = place.read("said");
+    assert!(
+        told.contains("username=me\npassword=s3cr3t-tok3n"),
+        "{told}"
+    );
+    let seen = arguments();
+    let seen: Vec<_> = seen.lines().filter(|line| line.contains("tok3n")).collect();
+    // What was typed is petrel's own command line.
+    assert!(
+        seen.iter().all(|line| line.contains("pack install")),
+        "{seen:?}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn replacing_keeps_the_configuration_and_removing_leaves_it() {
     let place = Place::new();
     place.pack("thing");
@@ -294,8 +361,12 @@ fn replacing_keeps_the_configuration_and_removing_leaves_it() {
         &place.petrel(&["pack", "remove", "thnig"]),
         "did you mean \"thing\"",
     );
-    succeeds(place.petrel(&["pack", "remove", "thing"]));
-    assert!(!place.path("packs/thing").exists());
+    place.pack("other");
+    let one_is_wrong = ["pack", "remove", "thing", "othr"];
+    refused(&place.petrel(&one_is_wrong), "did you mean \"other\"");
+    assert!(place.path("packs/thing").exists() && place.path("packs/other").exists());
+    succeeds(place.petrel(&["pack", "remove", "thing", "other", "thing"]));
+    assert!(!place.path("packs/thing").exists() && !place.path("packs/other").exists());
     assert_eq!(place.read("configs/thing.yaml"), "a: 1\n");
 }
 
@@ -450,7 +521,9 @@ fn the_names_of_stackstorm_lead_here() {
     refused(&run("st2sdk", &["bootstrap", "my_pack"]), "already exists");
     refused(&run("st2", &["sensro", "list"]), "did you mean \"sensor\"");
     refused(&run("st2ctl", &["reload"]), "no petrel answers");
-    let status = succeeds(run("st2ctl", &["status"]));
+    let status = run("st2ctl", &["status"]);
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    let status = stdout(&status);
     assert_eq!(
         status,
         "##### st2 components status #####\npetrel is not running.\n"

@@ -1,47 +1,12 @@
-//! Public packs, unmodified, each with a rule and an action, from the folder
-//! `PETREL_PUBLIC_PACKS`: a clone of StackStorm's repository as `st2`.
-//!
-//! They are no part of this repository, so the tests say that they were skipped where it is not set.
+//! Packs of StackStorm's own repository, unmodified, each with a rule and an action.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
 
+use petrel_tests::public::installed;
 use petrel_tests::{PATIENCE, Place, wait_within};
 use serde_json::Value;
-
-/// The folder of a public pack.
-fn public(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("PETREL_PUBLIC_PACKS").map(PathBuf::from);
-    let found = folder
-        .map(|folder| folder.join(name))
-        .filter(|pack| pack.is_dir());
-    if found.is_none() {
-        eprintln!("SKIPPED: {name} is not in PETREL_PUBLIC_PACKS");
-    }
-    found
-}
-
-/// A place into which the pack was installed, its environment made.
-fn installed(name: &str) -> Option<Place> {
-    let pack = public(&format!("st2/contrib/{name}"))?;
-    let place = Place::new();
-    place.copy_pack("core");
-    let output = place.petrel(&["pack", "install", &pack.display().to_string()]);
-    assert!(output.status.success(), "{output:?}");
-    let requirements = place.read(&format!("packs/{name}/requirements.txt"));
-    let needs_some = requirements
-        .lines()
-        .any(|line| !line.is_empty() && !line.starts_with('#'));
-    let output = place.petrel(&["pack", "setup", name]);
-    if needs_some && !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        eprintln!("SKIPPED: the environment of {name} cannot be made: {said}");
-        return None;
-    }
-    Some(place)
-}
 
 /// A rule of the test in a pack of its own.
 fn rule(place: &Place, trigger: &str, action: &str) {
@@ -62,7 +27,7 @@ fn ended(place: &Place, action: &str) -> Value {
 
 #[test]
 fn file_watch_sensor_of_linux() {
-    let Some(place) = installed("linux") else {
+    let Some(place) = installed(&["linux"]) else {
         return;
     };
     let watched = place.write("watched.log", "before\n");
@@ -91,7 +56,7 @@ fn file_watch_sensor_of_linux() {
 
 #[test]
 fn fibonacci_sensor_of_examples() {
-    let Some(place) = installed("examples") else {
+    let Some(place) = installed(&["examples"]) else {
         return;
     };
     let action = "action:\n  ref: core.local\n  parameters:\n    \
@@ -107,7 +72,7 @@ fn fibonacci_sensor_of_examples() {
 
 #[test]
 fn all_parts_of_hello_st2() {
-    let Some(place) = installed("hello_st2") else {
+    let Some(place) = installed(&["hello_st2"]) else {
         return;
     };
     assert!(fs::exists(place.path("packs/hello_st2/rules/rule1.yaml")).unwrap());

@@ -5,7 +5,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use petrel_tests::{MARGIN, PATIENCE, Petrel, Place, process, repository, wait_until, wait_within};
+use petrel_tests::{
+    MARGIN, PATIENCE, Petrel, Place, process, repository, skipped, wait_until, wait_within,
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -159,7 +161,7 @@ fn the_examples_run() {
         let text = place.read(yaml);
         place.write(yaml, &text.replace("enabled: false", "enabled: true"));
     } else {
-        println!("the Node example is skipped: there is no node");
+        skipped("the Node example", "there is no node");
     }
     let mut petrel = place.start();
     let mut triggers = vec!["examples.load_average", "examples.disk_usage"];

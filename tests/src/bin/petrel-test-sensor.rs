@@ -47,8 +47,9 @@ fn probe(started: SystemTime) {
 fn numbers() {
     let epoch = read_to_string("epoch").ok();
     let epoch = epoch.and_then(|text| text.trim().parse().ok()).unwrap_or(0) + 1;
-    // Before the first event: no number is ever used twice.
-    std::fs::write("epoch", format!("{epoch}")).expect("epoch");
+    // Before the first event, and whole: no number is ever used twice.
+    std::fs::write("epoch.new", format!("{epoch}")).expect("epoch.new");
+    std::fs::rename("epoch.new", "epoch").expect("epoch");
     let stdin = std::io::stdin();
     say(&json!({"jsonrpc": "2.0", "id": "hello", "method": "hello", "params": {"protocol": 1}}));
     let hello = heard(&stdin);
