@@ -337,6 +337,7 @@ fn recover(
         timers: found.timers,
         last_event: found.last_event,
         last_execution: found.last_execution,
+        owed: found.owed,
         recovered,
         ..Boot::default()
     };
@@ -525,6 +526,10 @@ impl Daemon {
             Question::Upgraded => {
                 // Who asked may have gone away.
                 let _ = answer.send(Ok(self.upgrade.view()));
+                None
+            }
+            Question::Stats => {
+                let _ = answer.send(Ok(self.core.stats_view()));
                 None
             }
             Question::Sensors(reference) => {

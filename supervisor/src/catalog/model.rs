@@ -268,6 +268,8 @@ pub struct Rule {
     pub trigger_parameters: Map<String, Value>,
     /// `trigger.missed`; only timers have a use for it.
     pub missed: WhenMissed,
+    /// `order` and `order_by`.
+    pub order: RuleOrder,
     /// `criteria`, in written order; all must hold.
     pub criteria: Vec<Criterion>,
     /// `action.ref`.
@@ -282,6 +284,18 @@ pub struct Rule {
     pub source: RuleSource,
 }
 
+/// In which order the executions of a rule begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RuleOrder {
+    /// As slots get free: several at a time, and one that is tried again after those behind it.
+    #[default]
+    Any,
+    /// `order: strict`: in the order of their events, each when the one before it is over.
+    Strict,
+    /// `order_by`: the same among events for which this template gives the same text.
+    By(String),
+}
+
 /// Where the parts of a rule stand, for messages.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSource {
@@ -291,6 +305,8 @@ pub struct RuleSource {
     pub trigger: Mark,
     /// Of `action.ref`.
     pub action: Mark,
+    /// Of `order_by`.
+    pub order_by: Mark,
     /// Of the keys of `action.parameters`.
     pub parameters: BTreeMap<String, Mark>,
     /// The text of the file, for quoting a line of it.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use super::fields::Fields;
-use super::model::{Criterion, Mark, Rule, RuleKind, RuleSource, WhenMissed};
+use super::model::{Criterion, Mark, Rule, RuleKind, RuleOrder, RuleSource, WhenMissed};
 use super::sensor_file::own_pack;
 use super::sources::SourceFile;
 use super::system;
@@ -21,6 +21,8 @@ const KEYS: &[&str] = &[
     "trigger",
     "criteria",
     "action",
+    "order",
+    "order_by",
     "tags",
     "context",
     "id",
@@ -48,6 +50,7 @@ pub fn rule(pack: &str, file: &SourceFile, out: &mut Vec<Diagnostic>) -> Option<
         trigger_type: String::new(),
         trigger_parameters: Default::default(),
         missed: WhenMissed::default(),
+        order: RuleOrder::default(),
         criteria: criteria(&mut fields),
         action: String::new(),
         parameters: Default::default(),
@@ -61,6 +64,7 @@ pub fn rule(pack: &str, file: &SourceFile, out: &mut Vec<Diagnostic>) -> Option<
     };
     trigger(&mut fields, &mut rule);
     action(&mut fields, &mut rule);
+    order(&mut fields, &mut rule);
     let (name, span) = name?;
     rule.reference = format!("{pack}.{name}");
     rule.name = name;
@@ -197,6 +201,36 @@ fn action(fields: &mut Fields<'_, '_>, rule: &mut Rule) {
     fields.faulty |= inner.faulty;
 }
 
+/// Our own keys.
+fn order(fields: &mut Fields<'_, '_>, rule: &mut Rule) {
+    let by = fields.get("order_by");
+    if let Some(node) = by {
+        rule.source.order_by = node.span.start;
+        match node.as_text() {
+            Some(text) => rule.order = RuleOrder::By(text.to_owned()),
+            None => {
+                let help = r#"write  order_by: "{{ trigger.host }}""#.to_owned();
+                fields.error(node.span, "\"order_by\" must be a template", Some(help));
+            }
+        }
+    }
+    let Some(node) = fields.get("order") else {
+        return;
+    };
+    match (node.as_text(), by) {
+        (Some("strict"), None) => rule.order = RuleOrder::Strict,
+        (Some("strict"), Some(_)) | (Some("any"), None) => {}
+        (Some("any"), Some(_)) => {
+            let message = "\"order_by\" asks for an order, \"order: any\" for none";
+            fields.error(node.span, message, Some("remove one of them".into()));
+        }
+        _ => {
+            let help = "write  order: strict  or  order: any".to_owned();
+            fields.error(node.span, "\"order\" cannot be this", Some(help));
+        }
+    }
+}
+
 fn criteria(fields: &mut Fields<'_, '_>) -> Vec<Criterion> {
     let Some(map) = fields.map("criteria") else {
         return Vec::new();
@@ -248,7 +282,7 @@ fn version(rule: &Rule) -> String {
         .iter()
         .map(|c| json!([c.key, c.operator, c.pattern, c.condition]))
         .collect();
-    let text = json!([
+    let mut decides = json!([
         rule.kind == RuleKind::Backstop,
         rule.trigger_type,
         rule.trigger_parameters,
@@ -256,5 +290,14 @@ fn version(rule: &Rule) -> String {
         rule.action,
         rule.parameters,
     ]);
-    blake3::hash(text.to_string().as_bytes()).to_hex()[..16].to_owned()
+    let order = match &rule.order {
+        RuleOrder::Any => None,
+        RuleOrder::Strict => Some(json!("strict")),
+        RuleOrder::By(template) => Some(json!({"by": template})),
+    };
+    // What an older journal knows of rules without an order stays true.
+    if let Value::Array(parts) = &mut decides {
+        parts.extend(order);
+    }
+    blake3::hash(decides.to_string().as_bytes()).to_hex()[..16].to_owned()
 }

@@ -7,6 +7,7 @@ use hyper::Method;
 use serde_json::json;
 
 use super::client::{self, escaped};
+use super::execution_tail::Tail;
 use super::lists::{EXECUTIONS, Get, Newest, Recorded};
 use super::{Client, print, run_action};
 
@@ -17,6 +18,8 @@ pub enum Command {
     List(Newest),
     /// Show one.
     Get(Get),
+    /// Print what one writes, until it is over.
+    Tail(Tail),
     /// Stop those that run, drop those that wait.
     Cancel(Cancel),
     /// Run one again, with its parameters.
@@ -54,6 +57,7 @@ impl Command {
         match self {
             Self::List(newest) => Recorded::List(newest).run(&EXECUTIONS),
             Self::Get(get) => Recorded::Get(get).run(&EXECUTIONS),
+            Self::Tail(tail) => tail.run(),
             Self::Cancel(cancel) => cancel.run(),
             Self::ReRun(again) => again.run(),
         }

@@ -7,6 +7,7 @@ mod client;
 mod doctor;
 mod event;
 mod execution;
+mod execution_tail;
 mod key;
 mod link;
 mod lists;
@@ -23,6 +24,7 @@ mod sensor;
 mod sensor_control;
 mod sensor_crashes;
 mod sensor_logs;
+mod stats;
 mod upgrade;
 
 use std::ffi::OsString;
@@ -67,6 +69,8 @@ enum Command {
     /// Actions.
     #[command(subcommand)]
     Action(lists::Listed),
+    /// What happened since the supervisor started, in numbers.
+    Stats(stats::Stats),
     /// Take the packs as they are now: rules, actions, trigger types, configurations.
     Reload(reload::Reload),
     /// Let another program go on in the place of the one that runs, without stopping anything.
@@ -190,6 +194,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rule(command) => command.run(),
         Command::RuleEnforcement(list) => list.run(&lists::ENFORCEMENTS),
         Command::Action(list) => list.run(&lists::ACTIONS),
+        Command::Stats(stats) => stats.run(),
         Command::Reload(reload) => reload.run(),
         Command::Upgrade(upgrade) => upgrade.run(),
         Command::UpgradeCheck(check) => check.run(),

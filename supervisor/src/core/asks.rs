@@ -7,8 +7,9 @@ use super::effect::Effect;
 use super::executions::{blank, canceled};
 use super::ids;
 use super::input::Wanted;
+use super::logs::visible::visible;
 use super::record::{ExecutionChange, Outcome};
-use super::seal::sealed;
+use super::seal::{hide_text, longest_first, sealed};
 use super::step::{After, Core};
 use crate::catalog::diagnostics::did_you_mean;
 use crate::rules::parameters::Given;
@@ -113,6 +114,23 @@ impl Core {
         format!("Action \"{name}\" doesn't exist{near}")
     }
 
+    /// Masks what nobody may see, line by line, and makes the rest harmless for terminals.
+    pub(super) fn ask_hide(&mut self, ask: u64, execution: u64, whole: Vec<String>) {
+        let running = self.executions.running.get(&execution);
+        let answer = running.ok_or("it does not run any more".to_owned());
+        let answer = answer.map(|running| {
+            let lines = running.secrets.iter().flat_map(|secret| secret.lines());
+            let secrets: Vec<String> = lines.map(str::to_owned).collect();
+            let secrets = longest_first([running.secrets.clone(), secrets].concat());
+            let shown = whole.into_iter().map(|mut line| {
+                hide_text(&mut line, &secrets);
+                visible(&line).into_owned()
+            });
+            json!(shown.collect::<Vec<_>>())
+        });
+        self.out.push(Effect::Reply { ask, answer });
+    }
+
     /// Cancels what waits at once; what runs is stopped, and canceled when it is over.
     pub(super) fn ask_cancel(&mut self, ask: u64, seq: u64, user: &str) {
         let state = match self.executions.running.get(&seq) {
@@ -142,7 +160,13 @@ impl Core {
             Some(Some(task)) if self.executions.running.contains_key(&task) => {
                 self.cancel_running(task, user);
             }
-            Some(Some(task)) => self.cancel_waiting(task, user),
+            Some(Some(task)) => {
+                self.cancel_waiting(task, user);
+                // A task that waits in the journal tells nobody of its end.
+                if self.executions.running.contains_key(&seq) {
+                    self.action_ended(seq, canceled(user, self.now.wall));
+                }
+            }
             Some(None) => self.action_ended(seq, canceled(user, self.now.wall)),
         }
     }
@@ -157,6 +181,7 @@ impl Core {
 
     /// It may be on its way from there.
     fn cancel_in_journal(&mut self, seq: u64, outcome: Outcome) {
+        self.executions.queue.leave_turn_of(seq);
         if self.executions.queue.waiting().1 {
             self.executions.unwanted.insert(seq);
         }

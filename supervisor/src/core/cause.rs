@@ -52,6 +52,9 @@ pub struct Cause {
     /// Not before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Wall>,
+    /// Executions of its rule with the same turn begin one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<String>,
     /// Nobody hears of its end by `notify`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quiet: bool,

@@ -12,7 +12,7 @@ use super::effect::{Effect, RunOrder};
 use super::handover::HandedExecution;
 use super::notice::{Level, Notice};
 use super::progress::{Kept, Progress};
-use super::queue::{Admitted, Queue};
+use super::queue::{Admitted, Owed, Queue, Whose};
 use super::record::{Execution, ExecutionChange, Outcome, Status};
 use super::seal;
 use super::step::{After, Core, Phase};
@@ -80,9 +80,9 @@ pub struct Executions {
 
 impl Executions {
     /// With `parallel` slots; owed ones are taken from the journal.
-    pub fn new(parallel: usize, recovered: Vec<Recovered>) -> Self {
+    pub fn new(parallel: usize, owed: Owed, recovered: Vec<Recovered>) -> Self {
         let mut queue = Queue::new(parallel);
-        queue.leave_in_journal(0);
+        queue.leave_in_journal(owed);
         Self {
             queue,
             running: BTreeMap::new(),
@@ -125,13 +125,14 @@ impl Executions {
         for seq in executions {
             match self.running.remove(seq) {
                 Some(running) => self.release(&running),
-                None => drop(self.queue.forget(*seq)),
+                None => drop(self.forget(*seq)),
             }
         }
     }
 
     /// Takes one away that waits in memory.
     pub(super) fn forget(&mut self, seq: u64) -> Option<Execution> {
+        self.queue.leave_turn_of(seq);
         let due = self.later.keys().find(|(_, one)| *one == seq).copied();
         let of_later = due.and_then(|key| self.later.remove(&key));
         of_later.or_else(|| self.queue.forget(seq))
@@ -142,6 +143,7 @@ impl Executions {
         if running.has_slot {
             self.queue.begun(&running.execution);
         }
+        self.queue.take_turn(&running.execution);
         self.running.insert(running.execution.seq, running);
     }
 
@@ -149,6 +151,7 @@ impl Executions {
         if running.has_slot {
             self.queue.release(&running.execution.action);
         }
+        self.queue.leave_turn(&running.execution);
     }
 }
 
@@ -166,6 +169,7 @@ impl Core {
             rule_version: rule.version.clone(),
             cause: Cause {
                 trail,
+                turn: requested.turn,
                 ..Cause::default()
             },
             ..blank(&action.reference, parameters)
@@ -182,11 +186,14 @@ impl Core {
         let due = execution.cause.not_before.filter(|at| *at > self.now.wall);
         let too_deep = execution.cause.too_deep();
         let open = !self.executions.closed;
+        if execution.cause.by == By::Retry && too_deep.is_none() {
+            self.executions.queue.take_turn(&execution);
+        }
         if too_deep.is_some() {
             execution.status = Status::Running;
         } else if let Some(at) = due.filter(|_| open) {
             self.executions.later.insert((at, seq), execution.clone());
-        } else if open && (self.is_chain(&execution.action) || self.admit(&execution)) {
+        } else if open && self.admit(&execution) {
             execution.status = Status::Running;
             execution.started = Some(self.now.wall);
             self.hold_slot(execution.clone());
@@ -198,9 +205,21 @@ impl Core {
         seq
     }
 
+    /// A chain waits for nobody's slot, but for its turn.
     fn admit(&mut self, execution: &Execution) -> bool {
+        if self.begins_at_once(execution) {
+            return true;
+        }
         let held = self.holds || self.held(execution).is_some();
-        self.executions.queue.admit(execution, held) == Admitted::Runs
+        let runs = self.executions.queue.admit(execution, held) == Admitted::Runs;
+        if runs && self.is_chain(&execution.action) {
+            self.executions.queue.needs_no_slot();
+        }
+        runs
+    }
+
+    fn begins_at_once(&self, execution: &Execution) -> bool {
+        execution.cause.turn.is_none() && self.is_chain(&execution.action)
     }
 
     /// Its end is told to people, and to no rule: that would be the next turn.
@@ -236,6 +255,9 @@ impl Core {
             let Some(mut execution) = self.next_to_run() else {
                 break;
             };
+            if self.is_chain(&execution.action) {
+                self.executions.queue.needs_no_slot();
+            }
             let at = self.now.wall;
             let seq = execution.seq;
             self.batch
@@ -270,14 +292,14 @@ impl Core {
         }
     }
 
-    /// Fetched from the journal. Chains wait for nobody's slot.
-    pub(super) fn refilled(&mut self, of: Option<&str>, executions: Vec<Execution>, all: bool) {
+    /// Fetched from the journal.
+    pub(super) fn refilled(&mut self, of: &Whose, executions: Vec<Execution>, all: bool) {
         let unwanted = std::mem::take(&mut self.executions.unwanted);
         let last = executions.last().map(|one| one.seq);
         let wanted = executions
             .into_iter()
             .filter(|one| !unwanted.contains(&one.seq));
-        let (chains, others): (Vec<_>, Vec<_>) = wanted.partition(|one| self.is_chain(&one.action));
+        let (chains, others): (Vec<_>, Vec<_>) = wanted.partition(|one| self.begins_at_once(one));
         let due = |one: &Execution| one.cause.not_before.filter(|at| *at > self.now.wall);
         let (later, others): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|one| due(one).is_some());
@@ -302,6 +324,8 @@ impl Core {
 
     pub(super) fn hold_slot(&mut self, execution: Execution) {
         let seq = execution.seq;
+        self.executions.queue.take_turn(&execution);
+        self.stats.claimed(&execution);
         let running = Running {
             has_slot: !self.is_chain(&execution.action),
             execution,
@@ -424,6 +448,7 @@ impl Core {
             && self.phase == Phase::Running
             && let Some(again) = self.owe_again(&execution)
         {
+            self.executions.queue.take_turn(&again);
             return self.executions.queue.put(again);
         }
         let is_task = execution.cause.by == By::Task;
@@ -442,6 +467,7 @@ impl Core {
     /// is for the chain that it is a task of.
     pub(super) fn finish(&mut self, execution: &Execution, outcome: Outcome, kept: Option<Kept>) {
         let seq = execution.seq;
+        self.stats.ended(execution, &outcome);
         let before = std::mem::replace(&mut self.trail, execution.cause.trail.clone());
         let well = outcome.status == Status::Succeeded;
         let is_shown = !well || self.hush.admits("execution.ended", self.now.mono);
@@ -473,6 +499,7 @@ impl Core {
             match found {
                 Found::Runs(_) => {}
                 Found::NeverBegan => {
+                    self.executions.queue.returned(&execution);
                     self.batch.changes.push(ExecutionChange::Returned { seq });
                     self.after.push(After::Settled(seq));
                 }

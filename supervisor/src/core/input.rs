@@ -9,9 +9,11 @@ use super::intake::Said;
 use super::isolation::Isolation;
 use super::kv::KvAsk;
 use super::logs::LogLine;
+use super::queue::Whose;
 use super::record::{End, Execution, Outcome};
 use super::reload::News;
 use super::sensor::SensorIx;
+use super::stats::Written;
 use super::view::RejectedRow;
 use crate::catalog::Sensor;
 
@@ -45,6 +47,13 @@ pub enum Ask {
         execution: u64,
         /// Who does not want it.
         user: String,
+    },
+    /// What a running execution wrote, as people may see it.
+    Hide {
+        /// Its number.
+        execution: u64,
+        /// Whole lines.
+        whole: Vec<String>,
     },
     /// Asked by a running action.
     By {
@@ -244,12 +253,14 @@ pub enum Input {
         /// Events in them that were known already.
         duplicates: Vec<Duplicate>,
     },
+    /// The journal wrote.
+    Transaction(Written),
     /// The journal cannot write (some) or can again (none).
     JournalStuck(Option<String>),
     /// Owed executions from the journal.
     Refilled {
-        /// Of which action; none for those that no policy delays.
-        of: Option<String>,
+        /// Of which lane.
+        of: Whose,
         /// In order.
         executions: Vec<Execution>,
         /// There are no more.

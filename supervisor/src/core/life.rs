@@ -135,6 +135,7 @@ impl Core {
         slot.memory.generation = generation;
         if slot.started.is_some() {
             slot.memory.restarts += 1;
+            self.stats.restarts += 1;
         }
         let interval = slot.spec.poll_interval.map(u64::from);
         slot.life.polls_every(interval.map(Duration::from_secs));

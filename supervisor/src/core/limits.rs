@@ -62,18 +62,19 @@ impl Core {
     /// Those that a policy does not want are canceled, those that it delays wait apart. Only what
     /// changed is looked at: what waits may be much.
     pub(super) fn apply_limits(&mut self) {
-        let suspects = self.executions.queue.suspects();
         if self.catalog.policies.is_empty() {
-            return;
+            return self.executions.queue.suspect_nobody();
         }
-        for execution in suspects {
+        for execution in self.executions.queue.suspects() {
             match self.held(&execution) {
                 Some((Excess::Cancel, policy)) => {
                     let why = format!("canceled by policy {}", policy.reference);
-                    self.executions.queue.forget(execution.seq);
+                    self.executions.forget(execution.seq);
                     let outcome = canceled(&why, self.now.wall);
                     self.finish(&execution, outcome, None);
                 }
+                // In its line it waits for its turn, and for the policy.
+                Some((Excess::Delay, _)) if execution.cause.turn.is_some() => {}
                 Some((Excess::Delay, policy)) => self.delay(execution, &policy),
                 None => {}
             }

@@ -47,6 +47,7 @@ mod seal;
 pub mod sensor;
 #[cfg(test)]
 mod sim;
+pub mod stats;
 pub mod step;
 mod system;
 mod unknown;

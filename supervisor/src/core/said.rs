@@ -182,6 +182,7 @@ impl Core {
     fn refused(&mut self, sensor: SensorIx, generation: u64, refused: RefusedEvent) {
         let slot = &mut self.sensors[sensor.0];
         slot.counters.rejected += 1;
+        self.stats.rejected += 1;
         let reference = slot.spec.reference.clone();
         let subject = refused.trigger.clone().unwrap_or_else(|| reference.clone());
         let text = format!(

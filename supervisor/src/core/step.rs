@@ -23,10 +23,12 @@ use super::input::{Ask, Duplicate, Input};
 use super::intake::Reply;
 use super::lifecycle::Event;
 use super::notice::{Level, Notice};
+use super::queue::Owed;
 use super::record::{Batch, KvItem, SensorMemory};
 use super::reload::Trial;
 use super::schedule::Schedule;
 use super::sensor::{SensorIx, Slot};
+use super::stats::Stats;
 use crate::catalog::policy::Durability;
 use crate::catalog::schema::Validation;
 use crate::catalog::{Catalog, Sensor};
@@ -67,6 +69,8 @@ pub struct Boot {
     pub last_event: u64,
     /// Highest number of an execution so far.
     pub last_execution: u64,
+    /// Executions that are owed.
+    pub owed: Owed,
     /// Executions that were running when the last supervisor ended, and what was found of them.
     pub recovered: Vec<Recovered>,
     /// What the one before handed over, in an upgrade in place.
@@ -177,8 +181,20 @@ pub struct Core {
     pub(super) after: Vec<After>,
     /// The version of the datastore that intake has.
     shown_store: Option<u64>,
-    pending: VecDeque<(u64, Vec<After>)>,
+    pending: VecDeque<Pending>,
     last_commit: u64,
+    pub(super) stats: Stats,
+    /// When it began.
+    pub(super) begun: Duration,
+}
+
+/// A batch that is not on disk yet.
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    after: Vec<After>,
+    /// When it was given to the journal.
+    since: Duration,
 }
 
 impl Core {
@@ -209,7 +225,7 @@ impl Core {
             store: Datastore::new(boot.kv),
             schedule: Schedule::default(),
             settled_timers: boot.timers,
-            executions: Executions::new(boot.parallel, boot.recovered),
+            executions: Executions::new(boot.parallel, boot.owed, boot.recovered),
             trail: Vec::new(),
             hush: Hush::default(),
             phase: Phase::Running,
@@ -223,6 +239,8 @@ impl Core {
             after: Vec::new(),
             pending: VecDeque::new(),
             last_commit: 0,
+            stats: Stats::default(),
+            begun: Duration::ZERO,
         };
         match boot.handed {
             Some(handed) => core.resume(handed),
@@ -372,12 +390,13 @@ impl Core {
                 numbers,
                 duplicates,
             } => self.written(&numbers, &duplicates),
+            Input::Transaction(written) => self.stats.written(written),
             Input::JournalStuck(trouble) => self.journal_stuck(trouble),
             Input::Refilled {
                 of,
                 executions,
                 all,
-            } => self.refilled(of.as_deref(), executions, all),
+            } => self.refilled(&of, executions, all),
             Input::ActionEnded { execution, outcome } => self.action_ended(execution, outcome),
             Input::Ask { ask, question } => self.answer_api(ask, question),
             Input::Stop => self.stop(),
@@ -387,6 +406,7 @@ impl Core {
     }
 
     fn begin(&mut self) {
+        self.begun = self.now.mono;
         self.settle_recovered();
         self.arm_timers();
         if self.taken_over {
@@ -470,12 +490,16 @@ impl Core {
         if self.batch.is_empty() {
             // Nothing to write, but what was said before comes first.
             return match self.pending.back_mut() {
-                Some((_, waiting)) => waiting.extend(after),
-                None => self.follow(after, &[]),
+                Some(last) => last.after.extend(after),
+                None => self.follow(after, self.now.mono, &[]),
             };
         }
         self.last_commit += 1;
-        self.pending.push_back((self.last_commit, after));
+        self.pending.push_back(Pending {
+            number: self.last_commit,
+            after,
+            since: self.now.mono,
+        });
         self.out.push(Effect::Commit {
             number: self.last_commit,
             batch: std::mem::take(&mut self.batch),
@@ -483,11 +507,9 @@ impl Core {
     }
 
     fn committed(&mut self, upto: u64, duplicates: &[Duplicate]) {
-        while let Some((number, _)) = self.pending.front()
-            && *number <= upto
-        {
-            let (_, after) = self.pending.pop_front().expect("it was just seen");
-            self.follow(after, duplicates);
+        while self.pending.front().is_some_and(|one| one.number <= upto) {
+            let first = self.pending.pop_front().expect("it was just seen");
+            self.follow(first.after, first.since, duplicates);
         }
     }
 
@@ -496,15 +518,17 @@ impl Core {
         for number in numbers {
             let place = self
                 .pending
-                .binary_search_by_key(number, |(number, _)| *number);
+                .binary_search_by_key(number, |batch| batch.number);
             if let Ok(place) = place {
-                let after = std::mem::take(&mut self.pending[place].1);
-                self.follow(after, duplicates);
+                let batch = &mut self.pending[place];
+                let (after, since) = (std::mem::take(&mut batch.after), batch.since);
+                self.follow(after, since, duplicates);
             }
         }
     }
 
-    fn follow(&mut self, after: Vec<After>, duplicates: &[Duplicate]) {
+    /// What follows a batch that was given to the journal then.
+    fn follow(&mut self, after: Vec<After>, since: Duration, duplicates: &[Duplicate]) {
         for after in after {
             match after {
                 After::Answer {
@@ -519,7 +543,10 @@ impl Core {
                     reply,
                     error,
                 } => self.answer_error(sensor, generation, &reply, error),
-                After::Event(event) => self.event_kept(*event, duplicates),
+                After::Event(event) => {
+                    self.stats.ack.took(self.now.mono.saturating_sub(since));
+                    self.event_kept(*event, duplicates);
+                }
                 After::Credit { sensor, generation } => self.out.push(Effect::Credit {
                     sensor,
                     generation,
@@ -540,6 +567,7 @@ impl Core {
     /// with the first one's identifier.
     fn event_kept(&mut self, event: AcceptedEvent, duplicates: &[Duplicate]) {
         let first = duplicates.iter().find(|known| known.event == event.seq);
+        self.stats.kept(first.is_none());
         if let (None, Some((sensor, _))) = (first, event.sensor) {
             let slot = &mut self.sensors[sensor.0];
             slot.counters.events += 1;
@@ -581,6 +609,7 @@ impl Core {
             Ask::Run(wanted) => self.ask_run(ask, *wanted),
             Ask::Inject(injected) => self.ask_inject(ask, injected),
             Ask::Rejected(refusal) => self.ask_rejected(ask, refusal),
+            Ask::Hide { execution, whole } => self.ask_hide(ask, execution, whole),
             Ask::Cancel { execution, user } => self.ask_cancel(ask, execution, &user),
             Ask::By {
                 execution,

@@ -136,6 +136,9 @@ impl Core {
             verdict: judged.verdict,
             rule_set: judged.rule_set,
         };
+        let judgement = &judged.judgement;
+        self.stats
+            .judged(!judgement.matched.is_empty(), !judgement.failed.is_empty());
         let is_shown = self.hush.admits("event", self.now.mono);
         let mut notices = match is_shown || !judged.judgement.failed.is_empty() {
             true => notices(&event, is_shown, &judged.judgement),

@@ -13,8 +13,9 @@ const MOST: u32 = 4;
 impl Core {
     /// Found at the start, after the supervisor before had ended.
     pub(super) fn settle_unknown(&mut self, execution: &Execution) {
-        if self.owe_again(execution).is_none() {
-            self.finish(execution, abandoned(self.now.wall), None);
+        match self.owe_again(execution) {
+            Some(again) => self.executions.queue.returned(&again),
+            None => self.finish(execution, abandoned(self.now.wall), None),
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cipher::Cipher;
 use super::criteria::{Fault, Test};
-use super::engine::{Compiled, Slot, TimerRule};
+use super::engine::{Compiled, Slot, TimerRule, Turn};
 use super::jinja::Value as Jinja;
 use super::operators::known_operators;
 use super::order::{self, Order};
@@ -20,7 +20,7 @@ use super::trigger::Trigger;
 use super::{RuleSet, config, shell_risk};
 use crate::catalog::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use crate::catalog::sources::SourceFile;
-use crate::catalog::{Action, Catalog, Mark, Rule, RuleKind};
+use crate::catalog::{Action, Catalog, Mark, Rule, RuleKind, RuleOrder};
 
 /// Trigger types of StackStorm itself whose events nothing in this version makes.
 const NEVER_FIRED: &[&str] = &[
@@ -131,10 +131,12 @@ impl Compiler<'_> {
         let known = self.trigger(rule);
         let timer = self.timer(rule);
         let order = self.order(rule);
+        let turn = self.turn(rule);
         let tests = self.criteria(rule);
         Some(Compiled {
             timer: timer.filter(|_| known)?,
             tests: tests?,
+            turn: turn?,
             order,
             rule: Arc::clone(rule),
         })
@@ -160,6 +162,26 @@ impl Compiler<'_> {
             })),
             action,
         })
+    }
+
+    /// Which of its executions begin one after the other; none where its template cannot be used.
+    fn turn(&mut self, rule: &Rule) -> Option<Turn> {
+        let template = match &rule.order {
+            RuleOrder::Any => return Some(Turn::Free),
+            RuleOrder::Strict => return Some(Turn::All),
+            RuleOrder::By(template) => template,
+        };
+        let why = match self.templates.add(template) {
+            // It is kept in clear.
+            Ok(()) if template.contains("decrypt_kv") => "it must not decrypt".to_owned(),
+            Ok(()) => return Some(Turn::By(template.clone())),
+            Err(why) => why,
+        };
+        let message = format!("\"order_by\" cannot be used: {why}: rule left out");
+        let mark = rule.source.order_by;
+        self.out
+            .push(at(rule, mark, template, Severity::Error, message));
+        None
     }
 
     fn trigger(&mut self, rule: &Rule) -> bool {

@@ -64,6 +64,19 @@ pub struct Compiled {
     pub tests: Vec<Test>,
     /// What it asks for; why every event fails, where its action cannot be used.
     pub order: Result<Order, String>,
+    /// Which of its executions begin one after the other.
+    pub turn: Turn,
+}
+
+/// See [`Compiled::turn`].
+#[derive(Clone, Debug)]
+pub enum Turn {
+    /// None.
+    Free,
+    /// All of them.
+    All,
+    /// Those for which this template gives the same text.
+    By(String),
 }
 
 /// A rule that matched, with the action that it asks for.
@@ -77,6 +90,8 @@ pub struct Requested {
     pub parameters: Map<String, Value>,
     /// Names of those that nobody may see.
     pub secrets: Arc<[String]>,
+    /// Executions of the rule with the same turn begin one after the other.
+    pub turn: Option<String>,
 }
 
 /// A rule that did not match.
@@ -267,6 +282,7 @@ impl RuleSet {
                 rule: Arc::clone(rule),
                 action: Arc::clone(&order.action),
                 parameters: self.parameters(order, scope)?,
+                turn: self.turn(&compiled.turn, order, scope)?,
                 secrets: Arc::clone(&order.secrets),
             })
         });

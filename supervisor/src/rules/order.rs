@@ -7,11 +7,15 @@ use serde_json::{Map, Value};
 
 use super::RuleSet;
 use super::criteria::Scope;
+use super::engine::Turn;
 use super::jinja::Value as Jinja;
 use super::parameters::{Check, Plan};
 use super::store::st2kv;
 use super::template::is_template;
-use crate::catalog::{Action, Pack, Rule};
+use crate::catalog::{Action, Pack, Rule, RuleOrder};
+
+/// Longest text of a turn that is kept as it is, bytes.
+const LONGEST_TURN: usize = 200;
 
 /// The action of a rule, ready for events.
 #[derive(Debug)]
@@ -54,6 +58,27 @@ impl RuleSet {
         Ok(parameters)
     }
 
+    /// Whose turn an execution has to wait for.
+    pub(super) fn turn(
+        &self,
+        turn: &Turn,
+        order: &Order,
+        scope: &Scope<'_>,
+    ) -> Result<Option<String>, String> {
+        let template = match turn {
+            Turn::Free => return Ok(None),
+            Turn::All => return Ok(Some(String::new())),
+            Turn::By(template) => template,
+        };
+        let names = Jinja::map(self.names(order, scope)?);
+        let text = self.templates.render(template, &names);
+        let text = text.map_err(|why| format!("Failed to render \"order_by\": {why}"))?;
+        Ok(Some(match text.len() > LONGEST_TURN {
+            true => blake3::hash(text.as_bytes()).to_hex().to_string(),
+            false => text,
+        }))
+    }
+
     /// What the templates of parameters may name.
     fn names(&self, order: &Order, scope: &Scope<'_>) -> Result<BTreeMap<String, Jinja>, String> {
         let config = match &order.config {
@@ -90,6 +115,7 @@ pub(super) fn reads_store(rule: &Rule, order: Option<&Order>) -> bool {
         || criteria
             .map(|one| one.pattern.to_string())
             .any(|text| names(&text))
+        || matches!(&rule.order, RuleOrder::By(template) if names(template))
         || order.is_some_and(|one| {
             dynamic(one) || texts(&rule.parameters, &one.action).any(|text| names(&text))
         })

@@ -8,7 +8,7 @@ use crate::core::clock::Wall;
 use crate::core::effect::RunOrder;
 use crate::core::executions::{Found, Recovered};
 use crate::core::handover::Handed;
-use crate::core::record::{Outcome, Status};
+use crate::core::record::{Execution, Outcome, Status};
 
 impl World {
     pub fn run_action(&mut self, order: &RunOrder) {
@@ -16,9 +16,21 @@ impl World {
         let row = self.journal.executions.get(&seq);
         let claimed = row.is_some_and(|row| row.status == Status::Running);
         assert!(claimed, "{seq} runs and is not claimed on disk");
+        assert!(self.is_its_turn(&order.execution), "{seq} overtakes");
         assert!(self.running.insert(seq), "{seq} runs twice at a time");
         assert!(self.running.len() <= PARALLEL, "more than the slots");
         self.later(20, Happening::Begin(seq));
+    }
+
+    /// Of those that keep an order, all before it are over.
+    fn is_its_turn(&self, execution: &Execution) -> bool {
+        let before = self.journal.executions.range(..execution.seq);
+        let alike = |one: &&Execution| {
+            let turn = &one.cause.turn;
+            turn.is_some() && *turn == execution.cause.turn && one.rule == execution.rule
+        };
+        let mut alike = before.map(|(_, one)| one).filter(alike);
+        alike.all(|one| one.status.is_final())
     }
 
     pub fn begin_action(&mut self, seq: u64) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::packs;
 use crate::core::datastore::Key;
 use crate::core::input::Duplicate;
-use crate::core::queue::Fetch;
+use crate::core::queue::{Fetch, Owed, Whose};
 use crate::core::record::{
     Batch, Event, Execution, ExecutionChange, KvItem, Rejected, SensorMemory, Status,
 };
@@ -182,16 +182,29 @@ impl Journal {
         assert!(first, "{number} is refused twice");
     }
 
+    /// What a start finds of the owed.
+    pub fn all_owed(&self) -> Owed {
+        let all = self.executions.values();
+        let owed: Vec<_> = all.filter(|one| one.status == Status::Requested).collect();
+        let rules: BTreeSet<_> = owed.iter().map(|one| one.rule.clone()).collect();
+        let again = owed
+            .iter()
+            .filter(|one| one.cause.parent.is_some() && one.cause.turn.is_some());
+        Owed {
+            rules: rules.into_iter().collect(),
+            again: again.map(|one| (*one).clone()).collect(),
+        }
+    }
+
     pub fn owed(&self, fetch: &Fetch) -> Vec<Execution> {
-        let status = match fetch.of {
-            Some(_) => Status::Delayed,
-            None => Status::Requested,
+        let is_meant = |one: &&Execution| match &fetch.of {
+            Whose::Delayed(action) => one.status == Status::Delayed && one.action == *action,
+            Whose::Rule(rule) => one.status == Status::Requested && one.rule == *rule,
         };
         self.executions
             .range(fetch.after + 1..)
             .map(|(_, execution)| execution)
-            .filter(|one| one.status == status)
-            .filter(|one| fetch.of.as_ref().is_none_or(|of| *of == one.action))
+            .filter(is_meant)
             .take(fetch.most)
             .cloned()
             .collect()

@@ -13,8 +13,8 @@ use crate::catalog::policy::{Group, Limit, OnExcess, OnLimit, Policy, RestartWhe
 use crate::catalog::schema::PayloadCheck;
 use crate::catalog::schemas::Schemas;
 use crate::catalog::{
-    Action, Catalog, Criterion, Mark, OnUnknown, Protocol, Reload, Rule, RuleKind, RuleSource,
-    Runner, Sensor, TriggerType,
+    Action, Catalog, Criterion, Mark, OnUnknown, Protocol, Reload, Rule, RuleKind, RuleOrder,
+    RuleSource, Runner, Sensor, TriggerType,
 };
 use crate::rules::{Host, RuleSet};
 
@@ -217,6 +217,10 @@ fn rule(version: u64) -> Rule {
         trigger_type: "p.t".into(),
         trigger_parameters: Map::new(),
         missed: Default::default(),
+        order: match version {
+            2 => RuleOrder::Strict,
+            _ => RuleOrder::Any,
+        },
         criteria: vec![Criterion {
             key: "trigger.matches".into(),
             operator: "equals".into(),

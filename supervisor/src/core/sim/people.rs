@@ -39,6 +39,7 @@ impl People {
             Ask::Inject(_) => "inject",
             Ask::Rejected(_) => "rejected",
             Ask::Cancel { .. } => "cancel",
+            Ask::Hide { .. } => "hide",
             Ask::By { .. } => "by",
         };
         self.last_ask += 1;

@@ -188,6 +188,7 @@ impl World {
             memories: self.journal.memories.clone(),
             kv: self.journal.kv.clone().into_iter().collect(),
             last_event: highest(self.journal.events.keys().next_back()),
+            owed: self.journal.all_owed(),
             last_execution: highest(self.journal.executions.keys().next_back()),
             ..Boot::default()
         }

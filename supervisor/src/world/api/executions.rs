@@ -67,7 +67,7 @@ async fn begin(shared: &Shared, headers: &HeaderMap, wanted: Wanted) -> Answer {
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-async fn row(shared: &Shared, id: &str) -> Result<ExecutionRow, Fault> {
+pub(super) async fn row(shared: &Shared, id: &str) -> Result<ExecutionRow, Fault> {
     let found = match ids::parse(ids::Kind::Execution, id) {
         Some(seq) => read(shared, move |db| query::execution(db, seq)).await?,
         None => None,

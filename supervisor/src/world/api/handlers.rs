@@ -32,6 +32,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/triggertypes", get(triggers))
         .route("/v1/rules", get(rules))
         .route("/v1/actions", get(actions))
+        .route("/v1/stats", get(stats))
         .route("/v1/reload", post(reload))
         .route("/v1/upgrade", get(upgraded).post(upgrade))
         .route("/v1/executions", get(executions))
@@ -42,6 +43,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(super::rejected::router())
         .merge(super::sensors::router())
         .merge(super::executions::router())
+        .merge(super::tail::router())
         .merge(super::keys::router())
         .merge(super::webhooks::router())
         .fallback(nowhere)
@@ -298,6 +300,10 @@ async fn upgraded(State(shared): State<Shared>) -> Answer {
 }
 
 /// Ours: reads the packs again.
+async fn stats(State(shared): State<Shared>) -> Answer {
+    Ok(Json(ask(&shared, Question::Stats).await?).into_response())
+}
+
 async fn reload(State(shared): State<Shared>) -> Answer {
     let answer = ask(&shared, Question::Reload).await;
     let answer = answer.map_err(|Fault(_, why)| Fault(StatusCode::CONFLICT, why))?;

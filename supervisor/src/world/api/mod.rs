@@ -8,9 +8,11 @@ mod executions;
 mod handlers;
 mod key;
 mod keys;
+mod lines;
 mod rejected;
 mod sensors;
 mod server;
+mod tail;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -43,6 +45,8 @@ pub enum Question {
     Upgrade(Option<PathBuf>),
     /// How the last upgrade went.
     Upgraded,
+    /// What happened since the start, in numbers.
+    Stats,
     /// All sensors with their life, or one by its reference.
     Sensors(Option<String>),
 }

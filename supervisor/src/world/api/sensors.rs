@@ -1,20 +1,17 @@
 //! Logs and crashes of sensors; these paths are ours.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Json;
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use globset::{Glob, GlobMatcher};
-use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -22,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 use super::handlers::{Answer, Fault, read};
+use super::lines::{self, NDJSON};
 use crate::catalog::diagnostics::did_you_mean;
 use crate::core::clock::Wall;
 use crate::core::logs::{Level, LogRecord};
@@ -109,8 +107,8 @@ async fn logs(
     let live = which.follow.then(|| shared.logs.follow());
     shared.logs.flushed().await;
     let (rows, last) = kept(&shared, references, wanted).await?;
-    let body = match live {
-        None => Body::from(rows),
+    Ok(match live {
+        None => ([(CONTENT_TYPE, NDJSON)], rows).into_response(),
         Some(live) => {
             let (to, lines) = mpsc::channel(MOST_LINES);
             let follower = Follower {
@@ -120,10 +118,9 @@ async fn logs(
                 to,
             };
             tokio::spawn(follower.run(rows, live));
-            Body::new(Lines(lines))
+            lines::answer(lines)
         }
-    };
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    })
 }
 
 /// The sensors of this name or glob: those there are, and those of which there are logs.
@@ -221,22 +218,6 @@ fn missed(count: u64) -> String {
         pid: None,
     };
     row("", &record)
-}
-
-/// A body that ends with its sender.
-struct Lines(mpsc::Receiver<Bytes>);
-
-impl HttpBody for Lines {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let next = self.0.poll_recv(context);
-        next.map(|line| line.map(|line| Ok(Frame::data(line))))
-    }
 }
 
 /// How many crashes.

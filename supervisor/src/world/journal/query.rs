@@ -226,6 +226,18 @@ pub fn execution(db: &Connection, seq: u64) -> rusqlite::Result<Option<Execution
         .optional()
 }
 
+/// The executions that come from one, the oldest first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn come_from(db: &Connection, parent: u64) -> rusqlite::Result<Vec<ExecutionRow>> {
+    let text = format!("{EXECUTIONS} WHERE executions.parent = ?1 ORDER BY executions.seq");
+    let mut statement = db.prepare_cached(&text)?;
+    statement
+        .query_map([parent as i64], execution_row)?
+        .collect()
+}
+
 fn rejected_row(row: &Row<'_>) -> rusqlite::Result<RejectedRow> {
     Ok(RejectedRow {
         seq: row.get::<_, i64>("seq")? as u64,

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use super::query::execution_from_row;
 use crate::core::clock::Wall;
 use crate::core::datastore::Key;
+use crate::core::queue::Owed;
 use crate::core::record::{Execution, KvItem, SensorMemory};
 
 /// An execution that was running, and the boot of the machine in which it was claimed.
@@ -31,6 +32,8 @@ pub struct Found {
     pub last_event: u64,
     /// Highest number of an execution.
     pub last_execution: u64,
+    /// Executions that are owed.
+    pub owed: Owed,
     /// Executions that are neither owed nor final.
     pub running: Vec<WasRunning>,
 }
@@ -42,14 +45,18 @@ pub struct Found {
 pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
     db.execute("DELETE FROM datastore WHERE expires <= ?1", [now.0])?;
     // What policies delay now, they say anew.
-    let again = "UPDATE executions SET status = 'requested' WHERE status = 'delayed'";
-    db.execute(again, [])?;
+    let requested = "UPDATE executions SET status = 'requested' WHERE status = 'delayed'";
+    db.execute(requested, [])?;
     Ok(Found {
         memories: memories(db)?,
         kv: kv(db)?,
         timers: timers(db)?,
         last_event: highest(db, "SELECT max(seq) FROM events")?,
         last_execution: highest(db, "SELECT max(seq) FROM executions")?,
+        owed: Owed {
+            rules: owing(db)?,
+            again: again(db)?,
+        },
         running: running(db)?,
     })
 }
@@ -98,6 +105,20 @@ fn timers(db: &Connection) -> rusqlite::Result<HashMap<String, Wall>> {
     let mut statement = db.prepare("SELECT ref, settled FROM timers")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, Wall(row.get(1)?))))?;
     rows.collect()
+}
+
+fn owing(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let text = "SELECT DISTINCT rule FROM executions WHERE status = 'requested'";
+    let mut statement = db.prepare(text)?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Those of rules that are tried once more.
+fn again(db: &Connection) -> rusqlite::Result<Vec<Execution>> {
+    let text = "SELECT * FROM executions WHERE status = 'requested' AND parent IS NOT NULL
+         AND rule != '' ORDER BY seq";
+    let mut statement = db.prepare(text)?;
+    statement.query_map([], execution_from_row)?.collect()
 }
 
 fn running(db: &Connection) -> rusqlite::Result<Vec<WasRunning>> {

@@ -11,8 +11,10 @@ use super::query::execution_from_row;
 use crate::core::clock::Wall;
 use crate::core::ids;
 use crate::core::input::{Duplicate, Input};
-use crate::core::queue::Fetch;
+use crate::core::queue::{Fetch, Whose};
 use crate::core::record::{Batch, CrashRow, Event, Execution, ExecutionChange, KvWrite, Rejected};
+use crate::core::stats::Written;
+use crate::world::clock;
 use crate::world::signals;
 
 /// Within this time an idempotency key is known.
@@ -217,6 +219,7 @@ impl Writer {
         commits: &[Numbered],
         group: &Group,
     ) -> rusqlite::Result<Vec<Duplicate>> {
+        let begun = clock::now().mono;
         let transaction = self.db.transaction()?;
         let mut duplicates = Vec::new();
         for (hash, text) in &group.rule_sets {
@@ -226,7 +229,14 @@ impl Writer {
             write(&transaction, batch, &self.boot, &mut duplicates)?;
             write_memories(&transaction, *number, batch, group)?;
         }
+        let made = clock::now().mono;
         transaction.commit()?;
+        let ended = clock::now().mono;
+        (self.tell)(Input::Transaction(Written {
+            took: ended.saturating_sub(begun),
+            sync: ended.saturating_sub(made),
+            batches: commits.len() as u64,
+        }));
         Ok(duplicates)
     }
 
@@ -249,18 +259,20 @@ fn is_full(error: &rusqlite::Error) -> bool {
 
 fn owed(db: &Connection, fetch: &Fetch) -> rusqlite::Result<Vec<Execution>> {
     // The status stands in the text: the index of open executions is one of some words only.
-    let text = match fetch.of {
-        Some(_) => {
+    let (text, name) = match &fetch.of {
+        Whose::Delayed(action) => (
             "SELECT * FROM executions WHERE status = 'delayed' AND seq > ?1 AND action = ?3
-             ORDER BY seq LIMIT ?2"
-        }
-        None => {
-            "SELECT * FROM executions WHERE status = 'requested' AND seq > ?1 AND ?3 IS NULL
-             ORDER BY seq LIMIT ?2"
-        }
+             ORDER BY seq LIMIT ?2",
+            action,
+        ),
+        Whose::Rule(rule) => (
+            "SELECT * FROM executions WHERE status = 'requested' AND seq > ?1 AND rule = ?3
+             ORDER BY seq LIMIT ?2",
+            rule,
+        ),
     };
     let mut statement = db.prepare_cached(text)?;
-    let given = params![fetch.after as i64, fetch.most as i64, fetch.of];
+    let given = params![fetch.after as i64, fetch.most as i64, name];
     statement.query_map(given, execution_from_row)?.collect()
 }
 
