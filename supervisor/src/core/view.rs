@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Core;
-use super::cause::Cause;
+use super::cause::{By, Cause};
 use super::clock::Wall;
 use super::control::Switch;
 use super::datastore::Key;
@@ -296,6 +296,13 @@ pub struct ExecutionRow {
     pub result: Option<String>,
     /// Why it exists.
     pub cause: Cause,
+}
+
+impl ExecutionRow {
+    /// A chain asked for it.
+    pub fn is_task(&self) -> bool {
+        self.cause.by == By::Task
+    }
 }
 
 /// An execution, as `/v1/executions` has it.

@@ -22,7 +22,6 @@ use super::handlers::{Answer, Fault, ask, read};
 use super::lines;
 use super::{Question, Shared};
 use crate::catalog::Runner;
-use crate::core::cause::By;
 use crate::core::ids;
 use crate::core::input::Ask;
 use crate::core::record::Status;
@@ -116,7 +115,7 @@ impl Tail {
 
     async fn tasks(&self, chain: u64, known: &mut BTreeSet<u64>) -> Result<(), Over> {
         let all = read(&self.shared, move |db| query::come_from(db, chain)).await?;
-        for task in all.iter().filter(|one| one.cause.by == By::Task) {
+        for task in all.iter().filter(|one| one.is_task()) {
             if known.insert(task.seq) {
                 Box::pin(self.follow(task.seq)).await?;
             }
