@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::Value;
@@ -62,6 +63,15 @@ const AT_A_TIME: usize = 64;
 /// What another program handed over to us in this process; taken out at the moment from which on we
 /// are the supervisor.
 pub type Turn = Rc<RefCell<Option<Handover>>>;
+
+/// The journal could not write, and not for want of room: what is on disk is known only to who reads
+/// it anew.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal failed: {0}; what was acknowledged is on disk")]
+pub struct JournalFailed(String);
+
+/// How long children that were killed may take to be gone.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Loads everything and runs until it is told to stop; true where a sensor's policy stopped it.
 ///
@@ -269,11 +279,9 @@ async fn supervise(paths: &Paths, turn: &Turn) -> anyhow::Result<bool> {
     let ended = daemon.live().await;
     cgroups.iter().for_each(Cgroups::remove);
     let written = journal.thread.join();
-    let escalated = ended?;
-    written
-        .map_err(|_| anyhow::anyhow!("the journal's thread panicked"))?
-        .context("the journal failed")?;
-    Ok(escalated)
+    let written = written.map_err(|_| anyhow::anyhow!("the journal's thread panicked"))?;
+    written.map_err(|error| JournalFailed(format!("{error:#}")))?;
+    ended
 }
 
 /// Watches the files of the packs; where they cannot be watched, that is told.
@@ -322,6 +330,9 @@ fn recover(
         recovery::await_leftovers(&paths.data);
     }
     let db = journal::open(&paths.data)?;
+    if handed.is_none() {
+        journal::settle(&db)?;
+    }
     let found = journal::start::read(&db, clock::now().wall)?;
     journal::start::keep_rule_set(&db, rules.hash(), &rules.text())?;
     let boot_id = procfs::boot_id();
@@ -432,13 +443,27 @@ impl Daemon {
                 Woken::Tick => {}
                 Woken::Signal => waiting.push_back(self.stop()),
                 Woken::JournalEnded => {
-                    self.world.kill_all();
-                    anyhow::bail!("the journal ended; what it had acknowledged is on disk");
+                    self.end_all().await;
+                    anyhow::bail!("the journal ended");
                 }
             }
             self.gather(&mut waiting);
             if self.going.is_under_way() && waiting.is_empty() {
                 waiting.extend(self.try_to_go().await);
+            }
+        }
+    }
+
+    /// Ends all children at once, and sees them gone as far as that is quick; nothing of it is
+    /// written.
+    async fn end_all(&mut self) {
+        self.world.kill_all();
+        let until = tokio::time::Instant::now() + LAST_PATIENCE;
+        while !self.world.has_no_children() {
+            let next = tokio::time::timeout_at(until, self.inputs.recv());
+            match next.await {
+                Ok(Some(input)) => self.world.note(&input),
+                _ => return,
             }
         }
     }

@@ -15,6 +15,7 @@ pub mod process;
 pub mod public;
 pub mod repository;
 pub mod sshd;
+pub mod storm;
 pub mod web;
 
 use std::fs::OpenOptions;

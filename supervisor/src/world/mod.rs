@@ -221,6 +221,11 @@ impl World {
         }
     }
 
+    /// All children are gone, and their output is read.
+    pub fn has_no_children(&self) -> bool {
+        self.sensors.is_empty() && self.actions.is_empty()
+    }
+
     fn with(&self, sensor: SensorIx, generation: u64, act: impl FnOnce(&sensor::Handle)) {
         if let Some(handle) = self.sensors.get(&(sensor, generation)) {
             act(handle);

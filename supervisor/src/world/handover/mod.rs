@@ -13,4 +13,4 @@ mod turn;
 
 pub use bundle::{Bundle, Received};
 pub use package::{FORMAT, HandedAction, HandedChild, OLDEST, Package, Upgrade};
-pub use turn::{Handover, become_next, received};
+pub use turn::{Handover, become_next, begin_anew, received};

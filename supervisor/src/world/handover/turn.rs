@@ -66,6 +66,14 @@ fn carry(package: &Package, bundle: &Bundle) -> anyhow::Result<OwnedFd> {
     Ok(stdin)
 }
 
+/// Begins this program anew in this process, with nothing handed over. Returns only where that is not
+/// possible.
+pub fn begin_anew(program: &Path, args: &[OsString]) -> anyhow::Error {
+    signals::defer();
+    descriptors::lower();
+    exec(program, args)
+}
+
 fn exec(program: &Path, args: &[OsString]) -> anyhow::Error {
     match try_exec(program, args) {
         Ok(never) => match never {},

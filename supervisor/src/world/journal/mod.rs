@@ -53,6 +53,16 @@ pub fn open(data: &Path) -> anyhow::Result<Connection> {
     Ok(db)
 }
 
+/// Brings what earlier lives wrote into the main file, and that to the disk: a sync that failed may
+/// have left some of it in the system's memory only, where later syncs pass it over.
+///
+/// # Errors
+/// When the disk fails again.
+pub fn settle(db: &Connection) -> rusqlite::Result<()> {
+    // It answers with a row; a reader that is in the way only makes it do less.
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
 /// Whether a journal could be opened by us, without doing so: its version, where it has one, and
 /// ours.
 ///
