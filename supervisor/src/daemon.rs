@@ -70,6 +70,12 @@ pub type Turn = Rc<RefCell<Option<Handover>>>;
 #[error("the journal failed: {0}; what was acknowledged is on disk")]
 pub struct JournalFailed(String);
 
+/// Says in the stream that after this error all begins anew.
+pub fn tell_of_anew(failed: &anyhow::Error) {
+    let text = format!("{failed:#}; petrel begins anew from there");
+    stream::show(&Notice::new(Level::Error, "petrel.start", "", text));
+}
+
 /// How long children that were killed may take to be gone.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 

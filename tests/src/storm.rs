@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -54,12 +55,18 @@ pub fn settle(place: &Place, mut petrel: Petrel, kills: usize) {
         sensor.and_then(|pid| u32::try_from(pid).ok())
     });
     process::signal(sensor, Signal::STOP);
-    let executions = wait_within(PATIENCE * 2, "all executions are final", || {
-        let all = place.executions();
-        let settled =
-            |one: &Value| FINAL.contains(&one["status"].as_str().expect("as it is shown"));
-        all.iter().all(settled).then_some(all)
+    let owed = Duration::from_secs(kills as u64);
+    wait_within(PATIENCE * 2 + owed, "all executions are final", || {
+        let open = ["requested", "delayed", "running"];
+        let mut left = open.iter().flat_map(|status| {
+            let all = place.json(&["execution", "list", "--limit", "1", "--status", status]);
+            all.as_array().cloned().expect("a list")
+        });
+        left.next().is_none().then_some(())
     });
+    let executions = place.executions();
+    let settled = |one: &Value| FINAL.contains(&one["status"].as_str().expect("as it is shown"));
+    assert!(executions.iter().all(settled), "one is open again");
     let events = place.events();
     process::signal(sensor, Signal::CONT);
     assert!(petrel.stop().success());

@@ -89,7 +89,46 @@ fn a_wrong_word_is_told_with_what_to_write() {
     let checked = place.petrel(&["check"]);
     let text = stdout(&checked);
     assert!(
-        text.contains("must be retry or fail") && text.contains("note.yaml"),
+        text.contains("must be retry, fail or ask") && text.contains("note.yaml"),
         "{text}"
     );
+}
+
+#[test]
+fn one_whose_end_is_not_known_waits_for_somebody_who_decides() {
+    for (verdict, status, count) in [
+        ("retry", "succeeded", 2),
+        ("succeeded", "succeeded", 1),
+        ("failed", "abandoned", 1),
+    ] {
+        let place = place("on_unknown: ask\n");
+        let (mut petrel, id) = run(&place);
+        process::signal(wrapper_of(&petrel), Signal::KILL);
+        let asked = petrel.wait_kind("execution.asks", "p.note");
+        assert!(
+            asked["message"]
+                .as_str()
+                .unwrap()
+                .contains("execution decide")
+        );
+        assert_eq!(only(&place)["status"], "pending");
+        // It waits over the death of the supervisor, too.
+        petrel.kill();
+        place.write("enough", "");
+        let petrel = place.start();
+        petrel.up();
+        assert_eq!(only(&place)["status"], "pending");
+        let decided = place.petrel(&["execution", "decide", &id, verdict]);
+        assert!(decided.status.success(), "{}", stdout(&decided));
+        wait_until("it is over", || {
+            (only(&place)["status"] == status).then_some(())
+        });
+        assert_eq!(tries(&place).len(), count, "{verdict}");
+        let again = place.petrel(&["execution", "decide", &id, verdict]);
+        let told = String::from_utf8_lossy(&again.stderr).into_owned();
+        assert!(
+            !again.status.success() && told.contains("not pending"),
+            "{told}"
+        );
+    }
 }

@@ -118,9 +118,10 @@ fn on_unknown(fields: &mut Fields<'_, '_>) -> OnUnknown {
     match node.scalar_text().as_deref() {
         Some("retry") => OnUnknown::Retry,
         Some("fail") => OnUnknown::Fail,
+        Some("ask") => OnUnknown::Ask,
         _ => {
-            let help = "retry: begin it again; fail: it is abandoned".to_owned();
-            let message = "\"on_unknown\" must be retry or fail";
+            let help = "retry: begin it again; fail: it is abandoned; ask: you decide".to_owned();
+            let message = "\"on_unknown\" must be retry, fail or ask";
             fields.error(node.span, message, Some(help));
             unwritten
         }

@@ -345,6 +345,8 @@ pub enum OnUnknown {
     /// It is `abandoned`, and never begun again.
     #[default]
     Fail,
+    /// Somebody says what became of it; until then it is `pending`.
+    Ask,
 }
 
 /// One action.

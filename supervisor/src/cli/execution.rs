@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use hyper::Method;
 use serde_json::json;
 
@@ -22,6 +22,8 @@ pub enum Command {
     Tail(Tail),
     /// Stop those that run, drop those that wait.
     Cancel(Cancel),
+    /// Say what became of one whose end is not known (on_unknown: ask).
+    Decide(Decide),
     /// Run one again, with its parameters.
     ReRun(ReRun),
 }
@@ -34,6 +36,27 @@ pub struct Cancel {
     ids: Vec<String>,
     #[command(flatten)]
     client: Client,
+}
+
+/// See [`Command::Decide`].
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// Its id
+    id: String,
+    /// What becomes of it
+    verdict: Verdict,
+    #[command(flatten)]
+    client: Client,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Verdict {
+    /// It is begun again
+    Retry,
+    /// It ran, and all is well
+    Succeeded,
+    /// It did not, or not well
+    Failed,
 }
 
 /// See [`Command::ReRun`].
@@ -59,6 +82,7 @@ impl Command {
             Self::Get(get) => Recorded::Get(get).run(&EXECUTIONS),
             Self::Tail(tail) => tail.run(),
             Self::Cancel(cancel) => cancel.run(),
+            Self::Decide(decide) => decide.run(),
             Self::ReRun(again) => again.run(),
         }
     }
@@ -83,6 +107,22 @@ impl Cancel {
             }
         }
         Ok(code)
+    }
+}
+
+impl Decide {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let verdict = match self.verdict {
+            Verdict::Retry => "retry",
+            Verdict::Succeeded => "succeeded",
+            Verdict::Failed => "failed",
+        };
+        let path = format!("/v1/executions/{}/decide", escaped(&self.id));
+        let body = json!({"verdict": verdict});
+        let answer = client::send(self.client.data, Method::POST, &path, Some(&body))?;
+        let status = answer.body["status"].as_str().unwrap_or_default();
+        print::line(&format!("execution {} is {status}", self.id))?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -7,7 +7,6 @@ use anyhow::Context;
 use clap::Args;
 
 use super::Folders;
-use crate::core::notice::{Level, Notice};
 use crate::daemon::{self, JournalFailed, Turn};
 use crate::world::paths::Paths;
 use crate::world::stream::{self, LogFormat};
@@ -46,8 +45,7 @@ impl Run {
         if clock::now().mono.saturating_sub(begun) < SOON {
             return Err(failed.context("twice in a short time"));
         }
-        let text = format!("{failed:#}; petrel begins anew from there");
-        stream::show(&Notice::new(Level::Error, "petrel.start", "", text));
+        daemon::tell_of_anew(&failed);
         drop(written_out);
         let program = spawn::own_program().context("our own program has no name")?;
         let args: Vec<_> = std::env::args_os().collect();

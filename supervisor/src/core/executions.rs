@@ -16,6 +16,7 @@ use super::queue::{Admitted, Owed, Queue, Whose};
 use super::record::{Execution, ExecutionChange, Outcome, Status};
 use super::seal;
 use super::step::{After, Core, Phase};
+use super::unknown::Unknown;
 use crate::catalog::Runner;
 use crate::rules::{Requested, parameters};
 
@@ -74,6 +75,8 @@ pub struct Executions {
     later: BTreeMap<(Wall, u64), Execution>,
     /// Canceled while they waited in the journal.
     pub(super) unwanted: BTreeSet<u64>,
+    /// Those whose end is not known, until somebody says what becomes of them.
+    pub(super) pending: BTreeMap<u64, Execution>,
     recovered: Vec<Recovered>,
     closed: bool,
 }
@@ -82,12 +85,14 @@ impl Executions {
     /// With `parallel` slots; owed ones are taken from the journal.
     pub fn new(parallel: usize, owed: Owed, recovered: Vec<Recovered>) -> Self {
         let mut queue = Queue::new(parallel);
-        queue.leave_in_journal(owed);
+        queue.leave_in_journal(&owed);
+        let pending = owed.pending.into_iter().map(|one| (one.seq, one));
         Self {
             queue,
             running: BTreeMap::new(),
             later: BTreeMap::new(),
             unwanted: BTreeSet::new(),
+            pending: pending.collect(),
             recovered,
             closed: false,
         }
@@ -135,6 +140,7 @@ impl Executions {
         self.queue.leave_turn_of(seq);
         let due = self.later.keys().find(|(_, one)| *one == seq).copied();
         let of_later = due.and_then(|key| self.later.remove(&key));
+        let of_later = of_later.or_else(|| self.pending.remove(&seq));
         of_later.or_else(|| self.queue.forget(seq))
     }
 
@@ -444,12 +450,15 @@ impl Core {
             outcome.status = Status::Canceled;
         }
         let execution = running.execution;
-        if outcome.is_unknown()
-            && self.phase == Phase::Running
-            && let Some(again) = self.owe_again(&execution)
-        {
-            self.executions.queue.take_turn(&again);
-            return self.executions.queue.put(again);
+        if outcome.is_unknown() && self.phase == Phase::Running {
+            match self.unknown(&execution) {
+                Unknown::Again(again) => {
+                    self.executions.queue.take_turn(&again);
+                    return self.executions.queue.put(*again);
+                }
+                Unknown::Asks => return self.pend(execution),
+                Unknown::Over => {}
+            }
         }
         let is_task = execution.cause.by == By::Task;
         let whole = is_task.then(|| match &running.chain {

@@ -14,6 +14,7 @@ use super::record::{End, Execution, Outcome};
 use super::reload::News;
 use super::sensor::SensorIx;
 use super::stats::Written;
+pub use super::unknown::Verdict;
 use super::view::RejectedRow;
 use crate::catalog::Sensor;
 
@@ -46,6 +47,15 @@ pub enum Ask {
         /// Its number.
         execution: u64,
         /// Who does not want it.
+        user: String,
+    },
+    /// Say what becomes of an execution whose end is not known.
+    Decide {
+        /// Its number.
+        execution: u64,
+        /// What.
+        verdict: Verdict,
+        /// Who says so.
         user: String,
     },
     /// What a running execution wrote, as people may see it.

@@ -57,6 +57,8 @@ pub enum Status {
     Delayed,
     /// Claimed; it may have begun.
     Running,
+    /// It may have run; somebody is to say what becomes of it.
+    Pending,
     /// Ended well.
     Succeeded,
     /// Ended badly.
@@ -71,10 +73,11 @@ pub enum Status {
 
 impl Status {
     /// Every status, for tests and for parsing.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Requested,
         Self::Delayed,
         Self::Running,
+        Self::Pending,
         Self::Succeeded,
         Self::Failed,
         Self::Timeout,
@@ -88,6 +91,7 @@ impl Status {
             Self::Requested => "requested",
             Self::Delayed => "delayed",
             Self::Running => "running",
+            Self::Pending => "pending",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Timeout => "timeout",
@@ -103,7 +107,8 @@ impl Status {
 
     /// Nothing follows it.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Requested | Self::Delayed | Self::Running)
+        let open = [Self::Requested, Self::Delayed, Self::Running, Self::Pending];
+        !open.contains(&self)
     }
 }
 
@@ -193,7 +198,12 @@ pub enum ExecutionChange {
         /// Its number.
         seq: u64,
     },
-    /// Its end is not known, and to begin it again does no harm: owed again.
+    /// Its end is not known, and somebody is asked.
+    Pending {
+        /// Its number.
+        seq: u64,
+    },
+    /// Its end is not known, and it may be begun again: owed again.
     Again {
         /// Its number.
         seq: u64,

@@ -175,6 +175,7 @@ impl Core {
             "executions": {
                 "waiting": waiting,
                 "more_in_journal": more,
+                "pending": self.executions.pending.len(),
                 "running": self.executions.running.len(),
                 "slots": self.executions.queue.slots(),
                 "results": stats.results,

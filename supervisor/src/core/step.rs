@@ -609,6 +609,11 @@ impl Core {
             Ask::Run(wanted) => self.ask_run(ask, *wanted),
             Ask::Inject(injected) => self.ask_inject(ask, injected),
             Ask::Rejected(refusal) => self.ask_rejected(ask, refusal),
+            Ask::Decide {
+                execution,
+                verdict,
+                user,
+            } => self.ask_decide(ask, execution, verdict, &user),
             Ask::Hide { execution, whole } => self.ask_hide(ask, execution, whole),
             Ask::Cancel { execution, user } => self.ask_cancel(ask, execution, &user),
             Ask::By {

@@ -60,6 +60,8 @@ pub struct Owed {
     pub rules: Vec<String>,
     /// Those of rules that are tried once more: where there is an order, it is their turn.
     pub again: Vec<Execution>,
+    /// Those of which somebody is to say what becomes of them.
+    pub pending: Vec<Execution>,
 }
 
 /// The waiting and the number of the running.
@@ -96,12 +98,13 @@ impl Queue {
     }
 
     /// Begins with what an earlier supervisor left owed, all of it still in the journal.
-    pub fn leave_in_journal(&mut self, owed: Owed) {
-        for rule in owed.rules {
-            self.lines.entry(rule).or_default().leave_in_journal(0);
+    pub fn leave_in_journal(&mut self, owed: &Owed) {
+        for rule in &owed.rules {
+            let line = self.lines.entry(rule.clone()).or_default();
+            line.leave_in_journal(0);
         }
-        for execution in owed.again {
-            self.turns.take(&execution);
+        for execution in owed.again.iter().chain(&owed.pending) {
+            self.turns.take(execution);
         }
     }
 

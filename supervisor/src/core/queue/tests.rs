@@ -206,9 +206,10 @@ fn one_that_is_tried_again_is_still_first() {
 #[test]
 fn at_the_start_each_rule_has_its_fetch_and_a_retry_its_turn() {
     let mut queue = Queue::new(2);
-    queue.leave_in_journal(Owed {
+    queue.leave_in_journal(&Owed {
         rules: vec![String::new(), "p.r".into()],
         again: vec![in_turn("p.r", "", 9)],
+        pending: Vec::new(),
     });
     let of: Vec<_> = queue.wants().into_iter().map(|fetch| fetch.of).collect();
     let rule = |name: &str| Whose::Rule(name.into());

@@ -17,6 +17,7 @@ impl World {
         let claimed = row.is_some_and(|row| row.status == Status::Running);
         assert!(claimed, "{seq} runs and is not claimed on disk");
         assert!(self.is_its_turn(&order.execution), "{seq} overtakes");
+        self.seen.in_turn += usize::from(order.execution.cause.turn.is_some());
         assert!(self.running.insert(seq), "{seq} runs twice at a time");
         assert!(self.running.len() <= PARALLEL, "more than the slots");
         self.later(20, Happening::Begin(seq));

@@ -149,17 +149,23 @@ impl Journal {
     /// who cancels what is over changes nothing.
     fn change(&mut self, change: ExecutionChange) {
         let (seq, from, to): (_, &[Status], _) = match change {
+            ExecutionChange::Pending { seq } => (seq, &[Status::Running], Status::Pending),
             ExecutionChange::Delayed { seq } => (seq, &[Status::Requested], Status::Delayed),
             ExecutionChange::Progress { seq, .. } => (seq, &[Status::Running], Status::Running),
             ExecutionChange::Claimed { seq, .. } => (seq, &[Status::Requested], Status::Running),
-            ExecutionChange::Returned { seq } | ExecutionChange::Again { seq, .. } => {
-                (seq, &[Status::Running], Status::Requested)
+            ExecutionChange::Returned { seq } => (seq, &[Status::Running], Status::Requested),
+            ExecutionChange::Again { seq, .. } => {
+                let from = &[Status::Running, Status::Pending];
+                (seq, from, Status::Requested)
             }
             ExecutionChange::Ended { seq, outcome } if outcome.status == Status::Canceled => {
-                let from = &[Status::Requested, Status::Running];
+                let from = &[Status::Requested, Status::Running, Status::Pending];
                 (seq, from, outcome.status)
             }
-            ExecutionChange::Ended { seq, outcome } => (seq, &[Status::Running], outcome.status),
+            ExecutionChange::Ended { seq, outcome } => {
+                let from = &[Status::Running, Status::Pending];
+                (seq, from, outcome.status)
+            }
         };
         let Some(execution) = self.executions.get_mut(&seq) else {
             return;
@@ -193,6 +199,12 @@ impl Journal {
         Owed {
             rules: rules.into_iter().collect(),
             again: again.map(|one| (*one).clone()).collect(),
+            pending: self
+                .executions
+                .values()
+                .filter(|one| one.status == Status::Pending)
+                .cloned()
+                .collect(),
         }
     }
 
@@ -226,7 +238,8 @@ impl Journal {
         for (seq, execution) in &self.executions {
             let its_event = execution.event;
             assert!(its_event.is_none_or(|event| self.events.contains_key(&event)));
-            let settled = execution.status.is_final() || execution.status == Status::Requested;
+            let waits = [Status::Requested, Status::Pending].contains(&execution.status);
+            let settled = execution.status.is_final() || waits;
             assert!(settled, "execution {seq} is {:?}", execution.status);
             if execution.status == Status::Succeeded {
                 assert!(begun.contains(seq), "execution {seq} never began");

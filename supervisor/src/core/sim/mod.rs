@@ -76,10 +76,12 @@ struct Seen {
     controls: usize,
     upgrades: usize,
     given_up: usize,
+    decided: usize,
+    in_turn: usize,
 }
 
 impl Seen {
-    fn list(&self) -> [(&'static str, usize); 16] {
+    fn list(&self) -> [(&'static str, usize); 18] {
         [
             ("events", self.events),
             ("duplicates", self.duplicates),
@@ -97,6 +99,8 @@ impl Seen {
             ("control verbs", self.controls),
             ("upgrades", self.upgrades),
             ("upgrades given up", self.given_up),
+            ("unknown ends decided", self.decided),
+            ("actions begun in their turn", self.in_turn),
         ]
     }
 
@@ -117,6 +121,8 @@ impl Seen {
         self.controls += other.controls;
         self.upgrades += other.upgrades;
         self.given_up += other.given_up;
+        self.decided += other.decided;
+        self.in_turn += other.in_turn;
     }
 }
 

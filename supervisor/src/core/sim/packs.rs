@@ -82,7 +82,8 @@ impl Files {
         catalog
             .trigger_types
             .insert("p.t".into(), Arc::new(trigger()));
-        catalog.actions.insert("p.a".into(), Arc::new(action()));
+        let action = Arc::new(action(self.rule));
+        catalog.actions.insert("p.a".into(), action);
         if self.rule > 0 {
             catalog
                 .rules
@@ -237,7 +238,7 @@ fn rule(version: u64) -> Rule {
     }
 }
 
-fn action() -> Action {
+fn action(rule: u64) -> Action {
     Action {
         reference: "p.a".into(),
         pack: "p".into(),
@@ -253,7 +254,10 @@ fn action() -> Action {
         output_schema: Map::new(),
         notify: Vec::new(),
         chain: None,
-        on_unknown: OnUnknown::Fail,
+        on_unknown: match rule {
+            2 => OnUnknown::Ask,
+            _ => OnUnknown::Fail,
+        },
         metadata_file: "actions/a.yaml".into(),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::agenda::Happening;
 use super::packs::SENSORS;
 use super::world::World;
-use crate::core::input::{Ask, Control, Injected, Verb, Wanted};
+use crate::core::input::{Ask, Control, Injected, Verb, Verdict, Wanted};
 use crate::core::kv::KvAsk;
 use crate::core::lifecycle::Desired;
 use crate::core::reload::News;
@@ -39,6 +39,7 @@ impl People {
             Ask::Inject(_) => "inject",
             Ask::Rejected(_) => "rejected",
             Ask::Cancel { .. } => "cancel",
+            Ask::Decide { .. } => "decide",
             Ask::Hide { .. } => "hide",
             Ask::By { .. } => "by",
         };
@@ -158,6 +159,7 @@ impl World {
                     self.ask(Ask::Cancel { execution, user });
                 }
             }
+            94..98 => self.decide(),
             _ => self.ask(Ask::Kv(KvAsk::List {
                 owner: None,
                 prefix: String::new(),
@@ -196,6 +198,28 @@ impl World {
             for_seconds,
             user: None,
         }));
+    }
+
+    /// Says what became of an execution whose end is not known.
+    fn decide(&mut self) {
+        let pending = self.core.executions.pending.keys().next().copied();
+        let verdict = self
+            .rng
+            .pick(&[Verdict::Retry, Verdict::Succeeded, Verdict::Failed]);
+        if pending.is_some() {
+            self.seen.decided += 1;
+        }
+        if verdict == Verdict::Retry
+            && let Some(seq) = pending
+        {
+            // It may begin once more.
+            self.begun.remove(&seq);
+        }
+        self.ask(Ask::Decide {
+            execution: pending.unwrap_or(self.core.last_execution),
+            verdict,
+            user: "somebody".into(),
+        });
     }
 
     /// Their number is part of what is injected, as of what sensors say.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::handlers::{Answer, Fault, ask, body, read};
 use super::{EXECUTION, Question, Shared};
 use crate::core::ids;
-use crate::core::input::{Ask, Wanted};
+use crate::core::input::{Ask, Verdict, Wanted};
 use crate::core::view::ExecutionRow;
 use crate::world::journal::query;
 
@@ -22,6 +22,7 @@ pub fn router() -> Router<Shared> {
         .route("/v1/executions", post(run))
         .route("/v1/executions/{id}", delete(cancel))
         .route("/v1/executions/{id}/re_run", post(again))
+        .route("/v1/executions/{id}/decide", post(decide))
         .route("/v1/actions/views/parameters/{ref}", get(parameters))
 }
 
@@ -114,6 +115,27 @@ async fn cancel(State(shared): State<Shared>, Path(id): Path<String>) -> Answer 
         user: "petrel".to_owned(),
     };
     let mut answer = ask(&shared, Question::Core(question)).await?;
+    answer["id"] = json!(id);
+    Ok(Json(answer).into_response())
+}
+
+/// What somebody says of an execution whose end is not known.
+#[derive(Debug, Deserialize)]
+struct Decided {
+    verdict: Verdict,
+    user: Option<String>,
+}
+
+async fn decide(State(shared): State<Shared>, Path(id): Path<String>, bytes: Bytes) -> Answer {
+    let decided: Decided = body(&bytes)?;
+    let row = row(&shared, &id).await?;
+    let question = Ask::Decide {
+        execution: row.seq,
+        verdict: decided.verdict,
+        user: decided.user.unwrap_or_else(|| "petrel".to_owned()),
+    };
+    let answer = ask(&shared, Question::Core(question)).await;
+    let mut answer = answer.map_err(|Fault(_, why)| Fault(StatusCode::BAD_REQUEST, why))?;
     answer["id"] = json!(id);
     Ok(Json(answer).into_response())
 }

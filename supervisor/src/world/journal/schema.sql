@@ -64,6 +64,7 @@ CREATE INDEX IF NOT EXISTS executions_open ON executions (status, seq)
     WHERE status IN ('requested', 'delayed', 'running');
 -- The owed, by the line in which they wait; and those of them that are tried once more.
 CREATE INDEX IF NOT EXISTS executions_owed ON executions (rule, seq) WHERE status = 'requested';
+CREATE INDEX IF NOT EXISTS executions_pending ON executions (seq) WHERE status = 'pending';
 CREATE INDEX IF NOT EXISTS executions_again ON executions (seq)
     WHERE status = 'requested' AND parent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS executions_parent ON executions (parent) WHERE parent IS NOT NULL;

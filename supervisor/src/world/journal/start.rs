@@ -56,6 +56,7 @@ pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
         owed: Owed {
             rules: owing(db)?,
             again: again(db)?,
+            pending: pending(db)?,
         },
         running: running(db)?,
     })
@@ -117,6 +118,12 @@ fn owing(db: &Connection) -> rusqlite::Result<Vec<String>> {
 fn again(db: &Connection) -> rusqlite::Result<Vec<Execution>> {
     let text = "SELECT * FROM executions WHERE status = 'requested' AND parent IS NOT NULL
          AND rule != '' ORDER BY seq";
+    let mut statement = db.prepare(text)?;
+    statement.query_map([], execution_from_row)?.collect()
+}
+
+fn pending(db: &Connection) -> rusqlite::Result<Vec<Execution>> {
+    let text = "SELECT * FROM executions WHERE status = 'pending' ORDER BY seq";
     let mut statement = db.prepare(text)?;
     statement.query_map([], execution_from_row)?.collect()
 }

@@ -468,10 +468,16 @@ fn change_execution(
             )?
             .execute([*seq as i64])?;
         }
+        ExecutionChange::Pending { seq } => {
+            db.prepare_cached(
+                "UPDATE executions SET status = 'pending' WHERE seq = ?1 AND status = 'running'",
+            )?
+            .execute([*seq as i64])?;
+        }
         ExecutionChange::Again { seq, cause } => {
             db.prepare_cached(
                 "UPDATE executions SET status = 'requested', started = NULL, boot = NULL, cause = ?2
-                 WHERE seq = ?1 AND status = 'running'",
+                 WHERE seq = ?1 AND status IN ('running', 'pending')",
             )?
             .execute(params![
                 *seq as i64,
@@ -482,7 +488,7 @@ fn change_execution(
             db.prepare_cached(
                 "UPDATE executions SET status = ?2, started = coalesce(?3, started), ended = ?4,
                  result = ?5, progress = NULL
-                 WHERE seq = ?1 AND status IN ('requested', 'delayed', 'running')",
+                 WHERE seq = ?1 AND status IN ('requested', 'delayed', 'running', 'pending')",
             )?
             .execute(params![
                 *seq as i64,
