@@ -78,7 +78,7 @@ fn no_survivor(level: &str) {
     if shown["tree"] != level || shown["degraded"] != Value::Array(Vec::new()) {
         return skipped(&format!("a tree held by {level}"), &shown.to_string());
     }
-    let stops = times(5, 100);
+    let stops = times(5, 1000);
     for stop in 1..=stops {
         let generation = stop as u64;
         let leader = pid_of(&place, &reference, generation);
