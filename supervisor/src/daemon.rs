@@ -182,6 +182,7 @@ async fn supervise(paths: &Paths, turn: &Turn) -> anyhow::Result<bool> {
         parallel: parallel(&settings),
         validation,
         validate_output: settings.actions.validate_output_schema,
+        retention: settings.journal.retention,
         handed: core_of,
         ..found.boot
     });
@@ -335,6 +336,8 @@ fn recover(
         memories: found.memories,
         kv: found.kv,
         timers: found.timers,
+        counts: found.counts,
+        now: clock::now().wall,
         last_event: found.last_event,
         last_execution: found.last_execution,
         recovered,

@@ -11,6 +11,7 @@ use super::kv::KvAsk;
 use super::logs::LogLine;
 use super::record::{End, Execution, Outcome};
 use super::reload::News;
+use super::retention::Tended;
 use super::sensor::SensorIx;
 use super::view::RejectedRow;
 use crate::catalog::Sensor;
@@ -39,6 +40,8 @@ pub enum Ask {
     Inject(Injected),
     /// Do something with a message that was refused.
     Rejected(Refusal),
+    /// Make the journal's file as small as it can be.
+    Compact,
     /// Cancel an execution.
     Cancel {
         /// Its number.
@@ -244,6 +247,8 @@ pub enum Input {
         /// Events in them that were known already.
         duplicates: Vec<Duplicate>,
     },
+    /// The journal did a chore.
+    Tended(Box<Tended>),
     /// The journal cannot write (some) or can again (none).
     JournalStuck(Option<String>),
     /// Owed executions from the journal.

@@ -7,10 +7,13 @@ use serde_json::{Map, Value, json};
 use super::clock::Wall;
 use super::intake::JudgedEvent;
 use super::notice::{Level, Notice};
+use super::passed::keeps;
 use super::record::{self, Execution, LastExit, Outcome};
 use super::seal::masked;
 use super::sensor::SensorIx;
 use super::step::{AcceptedEvent, After, Core};
+use super::tend::counts;
+use crate::catalog::policy::Keep;
 use crate::rules::{Judgement, Trigger};
 
 /// Longest payload in the stream, characters.
@@ -54,6 +57,7 @@ impl Core {
             judgement,
             rule_set: self.rules.hash().into(),
             store_version: self.store.version(),
+            keep: Keep::All,
         };
         self.accept(sensor, None, judged);
     }
@@ -115,13 +119,21 @@ impl Core {
         self.rules.judge(trigger, payload, now, &store)
     }
 
-    /// Takes a judged event into the batch, with the executions that it causes.
+    /// Takes a judged event into the batch, with the executions that it causes; of some that sensors
+    /// say only the number is kept.
     pub(super) fn accept(
         &mut self,
         sensor: &str,
         from: Option<(SensorIx, u64)>,
         judged: JudgedEvent,
     ) {
+        let kept = keeps(judged.keep, &judged.judgement);
+        let counted = self.tally.place(&judged.trigger);
+        let counts = counts(!judged.judgement.matched.is_empty(), kept);
+        self.tally.count(counted, counts, self.now.mono);
+        if let Some(from) = from.filter(|_| !kept && judged.key.is_none()) {
+            return self.pass(from, judged);
+        }
         self.last_event += 1;
         let event = record::Event {
             seq: self.last_event,
@@ -135,6 +147,7 @@ impl Core {
             payload: judged.payload,
             verdict: judged.verdict,
             rule_set: judged.rule_set,
+            kept,
         };
         let is_shown = self.hush.admits("event", self.now.mono);
         let mut notices = match is_shown || !judged.judgement.failed.is_empty() {
@@ -160,6 +173,8 @@ impl Core {
             reply: judged.reply,
             executions,
             notices,
+            kept,
+            counted,
         };
         self.batch.events.push(event);
         self.after.insert(at, After::Event(Box::new(accepted)));

@@ -142,6 +142,7 @@ impl World {
                 number,
                 batch: Box::new(batch),
             }),
+            Effect::Tend(chore) => self.order(Order::Tend(chore)),
             Effect::Refill(fetch) => self.order(Order::Refill(fetch)),
             Effect::Run(order) => self.run(*order),
             Effect::StopAction { execution, now } => {

@@ -38,6 +38,7 @@ impl People {
             Ask::Run(_) => "run",
             Ask::Inject(_) => "inject",
             Ask::Rejected(_) => "rejected",
+            Ask::Compact => "compact",
             Ask::Cancel { .. } => "cancel",
             Ask::By { .. } => "by",
         };
@@ -231,6 +232,7 @@ impl World {
         News {
             catalog: Arc::unwrap_or_clone(packs.catalog),
             rules: packs.rules,
+            retention: Default::default(),
             kept: BTreeMap::new(),
         }
     }

@@ -8,6 +8,7 @@ use super::query::execution_from_row;
 use crate::core::clock::Wall;
 use crate::core::datastore::Key;
 use crate::core::record::{Execution, KvItem, SensorMemory};
+use crate::core::tally::{Counted, Counts};
 
 /// An execution that was running, and the boot of the machine in which it was claimed.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Found {
     pub kv: Vec<(Key, KvItem)>,
     /// Timers, by reference: up to when they are settled.
     pub timers: HashMap<String, Wall>,
+    /// Trigger types, by reference, with what they had of events.
+    pub counts: Vec<Counted>,
     /// Highest number of an event.
     pub last_event: u64,
     /// Highest number of an execution.
@@ -48,8 +51,9 @@ pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
         memories: memories(db)?,
         kv: kv(db)?,
         timers: timers(db)?,
-        last_event: highest(db, "SELECT max(seq) FROM events")?,
-        last_execution: highest(db, "SELECT max(seq) FROM executions")?,
+        counts: counts(db)?,
+        last_event: highest(db, "last_event", "SELECT max(seq) FROM events")?,
+        last_execution: highest(db, "last_execution", "SELECT max(seq) FROM executions")?,
         running: running(db)?,
     })
 }
@@ -66,9 +70,26 @@ pub fn keep_rule_set(db: &Connection, hash: &str, text: &str) -> rusqlite::Resul
     Ok(())
 }
 
-fn highest(db: &Connection, query: &str) -> rusqlite::Result<u64> {
+/// Also where the row that had it is gone.
+fn highest(db: &Connection, key: &str, query: &str) -> rusqlite::Result<u64> {
     let seq: Option<i64> = db.query_row(query, [], |row| row.get(0))?;
-    Ok(seq.unwrap_or(0) as u64)
+    let gone = "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key = ?1";
+    let gone: Option<i64> = db.query_row(gone, [key], |row| row.get(0))?;
+    Ok(seq.max(gone).unwrap_or(0) as u64)
+}
+
+fn counts(db: &Connection) -> rusqlite::Result<Vec<Counted>> {
+    let mut statement = db.prepare("SELECT trigger, accepted, matched, dropped FROM counts")?;
+    let rows = statement.query_map([], |row| {
+        let number = |at| row.get::<_, i64>(at).map(|number| number as u64);
+        let counts = Counts {
+            accepted: number(1)?,
+            matched: number(2)?,
+            dropped: number(3)?,
+        };
+        Ok((row.get(0)?, counts))
+    })?;
+    rows.collect()
 }
 
 fn memories(db: &Connection) -> rusqlite::Result<HashMap<String, SensorMemory>> {

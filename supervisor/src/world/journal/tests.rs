@@ -30,6 +30,7 @@ fn event(seq: u64, key: Option<&str>, received: i64) -> Event {
         payload: "{}".into(),
         verdict: "{}".into(),
         rule_set: "x".into(),
+        kept: true,
     }
 }
 

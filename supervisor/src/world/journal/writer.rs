@@ -8,11 +8,14 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 
 use super::query::execution_from_row;
+use super::remove::{remember_number, remove};
+use super::space;
 use crate::core::clock::Wall;
 use crate::core::ids;
 use crate::core::input::{Duplicate, Input};
 use crate::core::queue::Fetch;
 use crate::core::record::{Batch, CrashRow, Event, Execution, ExecutionChange, KvWrite, Rejected};
+use crate::core::retention::{Chore, Tended};
 use crate::world::signals;
 
 /// Within this time an idempotency key is known.
@@ -42,6 +45,8 @@ pub enum Order {
     },
     /// Read owed executions.
     Refill(Fetch),
+    /// Do this beside.
+    Tend(Chore),
 }
 
 /// Why the thread ended.
@@ -67,6 +72,7 @@ pub fn start(
         db,
         sync: Sync::Now,
         boot,
+        fresh: 0,
         tell: Box::new(tell),
     };
     let thread = std::thread::Builder::new()
@@ -102,6 +108,8 @@ struct Writer {
     /// As the connection is set.
     sync: Sync,
     boot: String,
+    /// Rows of events that came since rows were last removed.
+    fresh: usize,
     tell: Box<dyn Fn(Input) -> bool + Send>,
 }
 
@@ -124,6 +132,10 @@ impl Writer {
                 Order::Refill(fetch) => {
                     self.commit(&mut commits)?;
                     self.refill(fetch)?;
+                }
+                Order::Tend(chore) => {
+                    self.commit(&mut commits)?;
+                    self.tend(&chore)?;
                 }
             }
         }
@@ -172,10 +184,27 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.choose(sync)?;
+        let duplicates = self.until_there_is_room(|writer| writer.transaction(commits, group))?;
+        let rows = commits.iter().map(|(_, batch)| batch.events.len());
+        self.fresh += rows.sum::<usize>();
+        for (number, batch) in commits.iter().filter(|_| sync == Sync::Later) {
+            let written = batch
+                .sensors
+                .iter()
+                .map(|(name, _)| (name.clone(), *number));
+            group.memories.extend(written);
+        }
+        Ok(duplicates)
+    }
+
+    fn until_there_is_room<T>(
+        &mut self,
+        write: impl Fn(&mut Self) -> rusqlite::Result<T>,
+    ) -> anyhow::Result<T> {
         let mut stuck = false;
-        let duplicates = loop {
-            match self.transaction(commits, group) {
-                Ok(duplicates) => break duplicates,
+        let done = loop {
+            match write(self) {
+                Ok(done) => break done,
                 Err(error) if is_full(&error) => {
                     if !stuck {
                         (self.tell)(Input::JournalStuck(Some(error.to_string())));
@@ -189,14 +218,27 @@ impl Writer {
         if stuck {
             (self.tell)(Input::JournalStuck(None));
         }
-        for (number, batch) in commits.iter().filter(|_| sync == Sync::Later) {
-            let written = batch
-                .sensors
-                .iter()
-                .map(|(name, _)| (name.clone(), *number));
-            group.memories.extend(written);
-        }
-        Ok(duplicates)
+        Ok(done)
+    }
+
+    /// Nobody waits for the disk here: what is removed once more after a loss of power does no harm.
+    fn tend(&mut self, chore: &Chore) -> Ended {
+        self.choose(Sync::Later)?;
+        // As much goes as came, so that the file never outgrows its bounds by a flood.
+        let least = std::mem::take(&mut self.fresh) * 5 / 4;
+        let removed = match chore {
+            Chore::Measure => None,
+            Chore::Remove(order) => {
+                Some(self.until_there_is_room(|writer| remove(&mut writer.db, order, least))?)
+            }
+            Chore::Shrink { pages } => {
+                self.until_there_is_room(|writer| space::shrink(&writer.db, *pages))?;
+                None
+            }
+        };
+        let space = space::measure(&self.db)?;
+        (self.tell)(Input::Tended(Box::new(Tended { removed, space })));
+        Ok(())
     }
 
     /// Whether commits wait for the disk from now on.
@@ -279,7 +321,8 @@ fn write(
                 event: event.seq,
                 first,
             }),
-            None => insert_event(db, event)?,
+            None if event.kept => insert_event(db, event)?,
+            None => remember_number(db, "last_event", event.seq)?,
         }
     }
     for execution in &batch.executions {
@@ -315,6 +358,15 @@ fn write(
     }
     for crash in &batch.crashes {
         insert_crash(db, crash)?;
+    }
+    for (trigger, counts) in &batch.counts {
+        db.prepare_cached("INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                trigger,
+                counts.accepted as i64,
+                counts.matched as i64,
+                counts.dropped as i64
+            ])?;
     }
     Ok(())
 }
