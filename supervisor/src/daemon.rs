@@ -530,6 +530,11 @@ impl Daemon {
                 let _ = answer.send(Ok(self.upgrade.view()));
                 None
             }
+            Question::Journal => {
+                // Who asked may have gone away.
+                let _ = answer.send(Ok(self.core.journal_view()));
+                None
+            }
             Question::Sensors(reference) => {
                 // Who asked may have gone away.
                 let _ = answer.send(self.sensors(reference));

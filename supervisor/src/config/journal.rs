@@ -140,10 +140,13 @@ fn retention(node: &Node, fields: &mut Fields<'_, '_>) -> Retention {
     if let Some(node) = inner.get(BOUNDS[3]) {
         found.failed = time(node, BOUNDS[3], &mut inner, found.failed);
     }
-    let shorter = found.failed.is_some_and(|failed| found.age.is_none_or(|age| failed < age));
+    let shorter = found
+        .failed
+        .is_some_and(|failed| found.age.is_none_or(|age| failed < age));
     if shorter {
         if inner.get(BOUNDS[3]).is_some() {
-            let message = "\"failed\" is shorter than \"age\": failed executions stay as long as others";
+            let message =
+                "\"failed\" is shorter than \"age\": failed executions stay as long as others";
             inner.warn(inner.span_of(BOUNDS[3]), message, None);
         }
         found.failed = found.age;
@@ -169,7 +172,11 @@ fn time(
     let found = units::duration(node).filter(|time| *time >= Duration::from_secs(1));
     if found.is_none() {
         let message = format!("\"journal.retention.{key}\" must be a duration of at least 1s");
-        let help = word_or(node, "never", "write 7d, 12h, a number of seconds, or never");
+        let help = word_or(
+            node,
+            "never",
+            "write 7d, 12h, a number of seconds, or never",
+        );
         fields.error(node.span, message, Some(help));
     }
     found.or(otherwise)
@@ -221,7 +228,11 @@ pub fn keep(fields: &mut Fields<'_, '_>, what: &str) -> Option<Keep> {
         let words: Vec<_> = Keep::ALL.iter().map(|(word, _)| *word).collect();
         let near = did_you_mean(&written, words.iter().copied());
         let help = near.unwrap_or_else(|| format!("write one of {}", words.join(", ")));
-        fields.error(node.span, format!("\"{what}\" cannot be {written}"), Some(help));
+        fields.error(
+            node.span,
+            format!("\"{what}\" cannot be {written}"),
+            Some(help),
+        );
     }
     found.map(|(_, keep)| *keep)
 }
@@ -276,7 +287,13 @@ mod tests {
         let shown = json!({"age": "1h", "size": "3MiB", "free": 5_000_000, "failed": "2h"});
         assert_eq!(settings.journal.retention.shown(), shown);
         assert_eq!(settings.journal.keep, Keep::Matched);
-        let of = |name: &str| settings.triggers.iter().filter(|one| one.matches(name)).count();
+        let of = |name: &str| {
+            settings
+                .triggers
+                .iter()
+                .filter(|one| one.matches(name))
+                .count()
+        };
         assert_eq!((of("a.b"), of("a.c"), of("b.b")), (2, 1, 0));
         let (settings, out) =
             parsed("journal: {retention: {age: never, size: unlimited, free: 0, failed: off}}");
@@ -299,7 +316,10 @@ mod tests {
         assert_eq!(lines, [2, 3, 5, 6, 7, 8, 10, 11], "{out:?}");
         let helps: Vec<_> = out.iter().filter_map(|one| one.help.as_deref()).collect();
         for word in ["\"keep\"", "\"matched\"", "\"never\""] {
-            assert!(helps.iter().any(|help| help.contains(word)), "{word}: {helps:?}");
+            assert!(
+                helps.iter().any(|help| help.contains(word)),
+                "{word}: {helps:?}"
+            );
         }
         let errors = out.iter().filter(|one| one.is_error()).count();
         assert_eq!(errors, 7, "failed is only a warning: {out:?}");

@@ -467,7 +467,9 @@ impl Intake {
         };
         match trigger.passes(&judgement) {
             true => self.pass(&trigger, event, said),
-            false => said.push(Said::Event(Box::new(self.judged(trigger, event, judgement)))),
+            false => said.push(Said::Event(Box::new(
+                self.judged(trigger, event, judgement),
+            ))),
         }
     }
 

@@ -167,7 +167,10 @@ mod tests {
         let (a, b) = (tally.place("p.a"), tally.place("p.b"));
         tally.count(a, one(1), 9 * SECOND);
         let along = tally.along(9 * SECOND);
-        assert_eq!((along.len(), along[0].1.accepted, along[0].1.matched), (1, 8, 1));
+        assert_eq!(
+            (along.len(), along[0].1.accepted, along[0].1.matched),
+            (1, 8, 1)
+        );
         tally.count(b, one(0), 9 * SECOND);
         assert!(tally.along(9 * SECOND).is_empty());
         assert_eq!(tally.deadline(), Some(39 * SECOND));
@@ -176,6 +179,9 @@ mod tests {
         assert_eq!(tally.due(39 * SECOND), [("p.b".to_owned(), one(0))]);
         assert_eq!((tally.deadline(), tally.unwritten().len()), (None, 0));
         tally.take_back(b, one(0), 40 * SECOND);
-        assert_eq!(tally.take(40 * SECOND), [("p.b".to_owned(), Counts::default())]);
+        assert_eq!(
+            tally.take(40 * SECOND),
+            [("p.b".to_owned(), Counts::default())]
+        );
     }
 }

@@ -10,6 +10,7 @@ pub mod confine;
 pub mod descriptors;
 pub mod doctor;
 pub mod environments;
+pub mod export;
 pub mod gate;
 pub mod handover;
 pub mod install;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Unsettled;
-use crate::catalog::knobs::units::shown_bytes;
+use crate::catalog::knobs::units::{about_bytes, shown_bytes};
 
 /// A trigger has its part in it from this share on.
 const SHARE: u64 = 10;
@@ -30,7 +30,7 @@ impl Dam {
             "the journal is full: {} of {} (journal.retention.size) are used, and {events} events \
              of {names} wait for their executions; the sensors of these triggers wait until some \
              are over",
-            about(used),
+            about_bytes(used),
             shown_bytes(size)
         );
         (!triggers.is_empty()).then_some(Self { triggers, why })
@@ -42,18 +42,7 @@ pub fn too_small(size: u64, used: u64) -> String {
     format!(
         "the journal needs {} for what no event accounts for, and journal.retention.size is {}: \
          make it larger, or see `petrel journal info`",
-        about(used),
+        about_bytes(used),
         shown_bytes(size)
     )
-}
-
-/// To three digits.
-pub fn about(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let fits = |(_, power): &&(&str, i32)| bytes >= 2f64.powi(*power);
-    match units.iter().find(fits) {
-        Some((unit, power)) => format!("{:.1} {unit}", bytes / 2f64.powi(*power)),
-        None => format!("{bytes} bytes"),
-    }
 }

@@ -68,12 +68,23 @@ mod tests {
 
     #[test]
     fn the_worst_counts() {
-        use Status::{Abandoned, Canceled, Delayed, Failed, Requested, Running, Succeeded, Timeout};
+        use Status::{
+            Abandoned, Canceled, Delayed, Failed, Requested, Running, Succeeded, Timeout,
+        };
         assert_eq!(fate(&[]), Fate::Goes);
-        assert_eq!(fate(&[(Succeeded, 99), (Canceled, 0), (Failed, 49)]), Fate::Goes);
-        assert_eq!(fate(&[(Succeeded, 100), (Succeeded, 120)]), Fate::Young(Wall(120)));
+        assert_eq!(
+            fate(&[(Succeeded, 99), (Canceled, 0), (Failed, 49)]),
+            Fate::Goes
+        );
+        assert_eq!(
+            fate(&[(Succeeded, 100), (Succeeded, 120)]),
+            Fate::Young(Wall(120))
+        );
         for failed in [Failed, Timeout, Abandoned] {
-            assert_eq!(fate(&[(Succeeded, 150), (failed, 50)]), Fate::Failed(Wall(50)));
+            assert_eq!(
+                fate(&[(Succeeded, 150), (failed, 50)]),
+                Fate::Failed(Wall(50))
+            );
         }
         for open in [Requested, Delayed, Running] {
             assert_eq!(fate(&[(Failed, 60), (open, 0)]), Fate::Waits);

@@ -278,7 +278,8 @@ impl Keeper {
     /// When it is to be asked.
     pub fn deadline(&self) -> Option<Duration> {
         let again = self.ended || self.written > 0;
-        self.fruitless.filter(|_| again && !self.busy && self.is_pressed())
+        self.fruitless
+            .filter(|_| again && !self.busy && self.is_pressed())
     }
 
     /// What the journal is to do now; it is told once, and then waited for.
@@ -318,7 +319,9 @@ impl Keeper {
     fn order(&self, pass: &Pass, now: Now, rule_set: &str) -> Remove {
         let since = |time: Option<Duration>| {
             let micros = time.and_then(|time| i64::try_from(time.as_micros()).ok());
-            micros.map_or(Wall(i64::MIN), |micros| Wall(now.wall.0.saturating_sub(micros)))
+            micros.map_or(Wall(i64::MIN), |micros| {
+                Wall(now.wall.0.saturating_sub(micros))
+            })
         };
         let all = Wall(i64::MAX);
         let (before, failed_before) = match pass.stage {
@@ -417,17 +420,18 @@ impl Keeper {
         match (&self.dam, before) {
             (Some(dam), Some(before)) if dam.triggers == before.triggers => None,
             (Some(dam), _) => Some(Change::Full(dam.why.clone())),
-            (None, before) => before.map(|_| Change::Open).or_else(|| {
-                Some(Change::TooSmall(dam::too_small(size, space.used)))
-            }),
+            (None, before) => before
+                .map(|_| Change::Open)
+                .or_else(|| Some(Change::TooSmall(dam::too_small(size, space.used)))),
         }
     }
 
     /// What people see.
     pub fn view(&self) -> Value {
-        let unsettled = self.unsettled.iter().map(|one| {
-            json!({"trigger": one.trigger, "events": one.events, "bytes": one.bytes})
-        });
+        let unsettled = self
+            .unsettled
+            .iter()
+            .map(|one| json!({"trigger": one.trigger, "events": one.events, "bytes": one.bytes}));
         let (events, executions, rejected) = self.removed;
         json!({
             "retention": self.settings.shown(),

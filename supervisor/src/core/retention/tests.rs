@@ -69,7 +69,10 @@ fn the_old_go_at_their_time_and_nobody_looks_before() {
     let mut keeper = keeper(1, at(500));
     let first = removal(&mut keeper, at(500));
     assert_eq!(first.from, FRONT);
-    assert_eq!((first.before, first.failed_before), (at(400).wall, Wall(-500_000_000)));
+    assert_eq!(
+        (first.before, first.failed_before),
+        (at(400).wall, Wall(-500_000_000))
+    );
     assert_eq!(keeper.alarm(), None, "the journal is at it");
     let some = Removed {
         next: Some(Place::Events(9)),
@@ -124,7 +127,11 @@ fn too_much_goes_from_the_oldest_on_and_the_next_time_from_there() {
     tend(&mut keeper, 63, Some(next(50)), at(501));
     assert_eq!(removal(&mut keeper, at(501)).from, Place::Events(50));
     tend(&mut keeper, 62, Some(next(90)), at(501));
-    assert_eq!(keeper.next(at(501), "r"), None, "there is room, with some to spare");
+    assert_eq!(
+        keeper.next(at(501), "r"),
+        None,
+        "there is room, with some to spare"
+    );
     keeper.wrote(MIB);
     assert_eq!(keeper.next(at(502), "r"), Some(Chore::Measure));
     tend(&mut keeper, 65, None, at(502));
@@ -146,11 +153,17 @@ fn failed_ones_go_before_anybody_waits_and_then_who_fills_it_waits() {
             break changes;
         }
     };
-    assert_eq!(stages, [(FRONT, false), (FRONT, true), (Place::Rejected, true)]);
+    assert_eq!(
+        stages,
+        [(FRONT, false), (FRONT, true), (Place::Rejected, true)]
+    );
     let [Change::Full(why)] = &full[..] else {
         panic!("{full:?}");
     };
-    assert!(why.contains("70.0 MiB of 64MiB") && why.contains("p.t wait"), "{why}");
+    assert!(
+        why.contains("70.0 MiB of 64MiB") && why.contains("p.t wait"),
+        "{why}"
+    );
     let dam = keeper.dam().expect("they wait");
     assert_eq!(dam.triggers, ["p.t".to_owned()].into());
     // Nothing changes, so nobody looks.
@@ -203,7 +216,10 @@ fn a_disk_without_room_takes_as_much_as_it_lacks() {
     assert_eq!(removal(&mut keeper, at(501)).before, Wall(i64::MAX));
     keeper.tended(tended(poor(24, 6, 4), Some(some)), at(501));
     // What it does not need is given back until the disk has its room.
-    assert_eq!(keeper.next(at(501), "r"), Some(Chore::Shrink { pages: PAGES }));
+    assert_eq!(
+        keeper.next(at(501), "r"),
+        Some(Chore::Shrink { pages: PAGES })
+    );
     keeper.tended(tended(poor(24, 0, 10), None), at(501));
     assert_eq!(keeper.next(at(501), "r"), None);
 }
@@ -223,9 +239,18 @@ fn free_pages_are_used_again_and_what_is_beyond_is_given_back() {
     keeper.tended(with_free(4), at(501));
     assert_eq!(keeper.next(at(501), "r"), None);
     assert_eq!(keeper.compact(7), Ok(()));
-    assert_eq!(keeper.next(at(501), "r"), Some(Chore::Shrink { pages: PAGES }));
+    assert_eq!(
+        keeper.next(at(501), "r"),
+        Some(Chore::Shrink { pages: PAGES })
+    );
     assert!(keeper.tended(with_free(1), at(501)).is_empty());
-    assert_eq!(keeper.next(at(501), "r"), Some(Chore::Shrink { pages: PAGES }));
-    assert_eq!(keeper.tended(with_free(0), at(501)), [Change::Compact(7, 4 * MIB)]);
+    assert_eq!(
+        keeper.next(at(501), "r"),
+        Some(Chore::Shrink { pages: PAGES })
+    );
+    assert_eq!(
+        keeper.tended(with_free(0), at(501)),
+        [Change::Compact(7, 4 * MIB)]
+    );
     assert_eq!(keeper.next(at(501), "r"), None);
 }

@@ -1,8 +1,6 @@
 //! How much room there is, how much there should be, and what is given back to the disk.
 
-use super::{
-    Change, Chore, Keeper, LOOK_EVERY, PAGES, RESERVE, RESERVE_BYTES, SLACK, Space,
-};
+use super::{Change, Chore, Keeper, LOOK_EVERY, PAGES, RESERVE, RESERVE_BYTES, SLACK, Space};
 
 impl Keeper {
     /// More is used than may be, or less is free than should be.
@@ -37,7 +35,9 @@ impl Keeper {
     /// Sensors that wait may go on.
     pub(super) fn is_open(&self) -> bool {
         let space = self.space.unwrap_or_default();
-        self.settings.size.is_none_or(|size| space.used <= with_slack(size))
+        self.settings
+            .size
+            .is_none_or(|size| space.used <= with_slack(size))
     }
 
     pub(super) fn is_relieved(&self) -> bool {
@@ -88,13 +88,16 @@ impl Keeper {
     }
 
     pub(super) fn compacted(&mut self) -> Vec<Change> {
-        let small = self.space.is_some_and(|space| space.free == 0 || !space.can_shrink);
+        let small = self
+            .space
+            .is_some_and(|space| space.free == 0 || !space.can_shrink);
         let done = match small {
             true => std::mem::take(&mut self.compacting),
             false => Vec::new(),
         };
         let each = done.into_iter();
-        each.map(|(ask, bytes)| Change::Compact(ask, bytes)).collect()
+        each.map(|(ask, bytes)| Change::Compact(ask, bytes))
+            .collect()
     }
 }
 

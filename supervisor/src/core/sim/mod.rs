@@ -76,10 +76,12 @@ struct Seen {
     controls: usize,
     upgrades: usize,
     given_up: usize,
+    removed: usize,
+    dammed: usize,
 }
 
 impl Seen {
-    fn list(&self) -> [(&'static str, usize); 16] {
+    fn list(&self) -> [(&'static str, usize); 18] {
         [
             ("events", self.events),
             ("duplicates", self.duplicates),
@@ -97,6 +99,8 @@ impl Seen {
             ("control verbs", self.controls),
             ("upgrades", self.upgrades),
             ("upgrades given up", self.given_up),
+            ("events removed", self.removed),
+            ("waits for room", self.dammed),
         ]
     }
 
@@ -117,6 +121,8 @@ impl Seen {
         self.controls += other.controls;
         self.upgrades += other.upgrades;
         self.given_up += other.given_up;
+        self.removed += other.removed;
+        self.dammed += other.dammed;
     }
 }
 
@@ -130,7 +136,7 @@ fn play(seed: u64, talks: bool) -> Seen {
     }
     world.live(true);
     world.journal.check(&world.answered, &world.begun);
-    world.seen.events = world.journal.events.len();
+    world.seen.events = world.journal.said.len();
     world.seen.duplicates = world.journal.refused;
     world.seen.crashes = world.journal.crashes;
     world.seen.runs = world.begun.len();

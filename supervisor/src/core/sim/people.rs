@@ -232,7 +232,7 @@ impl World {
         News {
             catalog: Arc::unwrap_or_clone(packs.catalog),
             rules: packs.rules,
-            retention: Default::default(),
+            retention: self.retention,
             kept: BTreeMap::new(),
         }
     }

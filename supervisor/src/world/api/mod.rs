@@ -6,6 +6,7 @@
 
 mod executions;
 mod handlers;
+mod journal;
 mod key;
 mod keys;
 mod rejected;
@@ -43,6 +44,8 @@ pub enum Question {
     Upgrade(Option<PathBuf>),
     /// How the last upgrade went.
     Upgraded,
+    /// What the journal keeps, and who waits for room in it.
+    Journal,
     /// All sensors with their life, or one by its reference.
     Sensors(Option<String>),
 }

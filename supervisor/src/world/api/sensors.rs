@@ -224,7 +224,7 @@ fn missed(count: u64) -> String {
 }
 
 /// A body that ends with its sender.
-struct Lines(mpsc::Receiver<Bytes>);
+pub(super) struct Lines(pub(super) mpsc::Receiver<Bytes>);
 
 impl HttpBody for Lines {
     type Data = Bytes;

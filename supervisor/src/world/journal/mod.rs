@@ -2,6 +2,9 @@
 //!
 //! What has no row here has not happened. The journal never interprets what it stores.
 
+pub mod check;
+pub mod copy;
+pub mod info;
 mod migrate;
 pub mod query;
 mod remove;

@@ -168,7 +168,9 @@ impl Slice<'_> {
         let mut kept = Vec::new();
         for root in roots {
             let from = members.partition_point(|one| one.root < root.seq);
-            let own = members[from..].iter().take_while(|one| one.root == root.seq);
+            let own = members[from..]
+                .iter()
+                .take_while(|one| one.root == root.seq);
             let states = own.clone().map(|one| (one.status, one.ended));
             match Fate::of(states, self.order) {
                 Fate::Goes => {
@@ -234,11 +236,7 @@ fn roots(db: &Connection, text: &str, from: u64) -> rusqlite::Result<Vec<Root>> 
 }
 
 /// All executions that come from those that `first` finds in a range, in the order of their roots.
-fn members(
-    db: &Connection,
-    first: &str,
-    (from, to): (u64, u64),
-) -> rusqlite::Result<Vec<Member>> {
+fn members(db: &Connection, first: &str, (from, to): (u64, u64)) -> rusqlite::Result<Vec<Member>> {
     let text = format!(
         "WITH RECURSIVE tree (root, seq) AS (
              {first}
@@ -296,6 +294,9 @@ fn forget_rule_sets(db: &Connection, current: &str) -> rusqlite::Result<()> {
     let over = "SELECT hash FROM retired WHERE last < (SELECT min(seq) FROM events)
                 OR NOT EXISTS (SELECT 1 FROM events)";
     db.execute(&format!("DELETE FROM rule_sets WHERE hash IN ({over})"), [])?;
-    db.execute("DELETE FROM retired WHERE hash NOT IN (SELECT hash FROM rule_sets)", [])?;
+    db.execute(
+        "DELETE FROM retired WHERE hash NOT IN (SELECT hash FROM rule_sets)",
+        [],
+    )?;
     Ok(())
 }
