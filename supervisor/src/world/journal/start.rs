@@ -10,6 +10,14 @@ use crate::core::datastore::Key;
 use crate::core::record::{Execution, KvItem, SensorMemory};
 use crate::core::tally::{Counted, Counts};
 
+/// What policies delay now, they say anew.
+pub(super) const DELAYED_AGAIN: &str =
+    "UPDATE executions SET status = 'requested' WHERE status = 'delayed' AND ended IS NULL";
+
+/// What was running.
+pub(super) const RUNNING: &str =
+    "SELECT * FROM executions WHERE status = 'running' AND ended IS NULL ORDER BY seq";
+
 /// An execution that was running, and the boot of the machine in which it was claimed.
 #[derive(Debug)]
 pub struct WasRunning {
@@ -44,9 +52,7 @@ pub struct Found {
 /// When the journal cannot be read.
 pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
     db.execute("DELETE FROM datastore WHERE expires <= ?1", [now.0])?;
-    // What policies delay now, they say anew.
-    let again = "UPDATE executions SET status = 'requested' WHERE status = 'delayed'";
-    db.execute(again, [])?;
+    db.execute(DELAYED_AGAIN, [])?;
     Ok(Found {
         memories: memories(db)?,
         kv: kv(db)?,
@@ -122,8 +128,7 @@ fn timers(db: &Connection) -> rusqlite::Result<HashMap<String, Wall>> {
 }
 
 fn running(db: &Connection) -> rusqlite::Result<Vec<WasRunning>> {
-    let mut statement =
-        db.prepare("SELECT * FROM executions WHERE status = 'running' ORDER BY seq")?;
+    let mut statement = db.prepare(RUNNING)?;
     let rows = statement.query_map([], |row| {
         Ok(WasRunning {
             execution: execution_from_row(row)?,

@@ -289,17 +289,16 @@ fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
+pub(super) const DELAYED: &str = "SELECT * FROM executions
+    WHERE status = 'delayed' AND ended IS NULL AND seq > ?1 AND action = ?3 ORDER BY seq LIMIT ?2";
+pub(super) const REQUESTED: &str = "SELECT * FROM executions
+    WHERE status = 'requested' AND ended IS NULL AND seq > ?1 AND ?3 IS NULL ORDER BY seq LIMIT ?2";
+
 fn owed(db: &Connection, fetch: &Fetch) -> rusqlite::Result<Vec<Execution>> {
     // The status stands in the text: the index of open executions is one of some words only.
     let text = match fetch.of {
-        Some(_) => {
-            "SELECT * FROM executions WHERE status = 'delayed' AND seq > ?1 AND action = ?3
-             ORDER BY seq LIMIT ?2"
-        }
-        None => {
-            "SELECT * FROM executions WHERE status = 'requested' AND seq > ?1 AND ?3 IS NULL
-             ORDER BY seq LIMIT ?2"
-        }
+        Some(_) => DELAYED,
+        None => REQUESTED,
     };
     let mut statement = db.prepare_cached(text)?;
     let given = params![fetch.after as i64, fetch.most as i64, fetch.of];
