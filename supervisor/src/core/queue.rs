@@ -327,6 +327,7 @@ mod tests {
             started: None,
             cause: crate::core::cause::Cause::default(),
             progress: None,
+            over: None,
         }
     }
 

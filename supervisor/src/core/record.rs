@@ -135,6 +135,8 @@ pub struct Execution {
     pub cause: Cause,
     /// How far a chain is: JSON.
     pub progress: Option<String>,
+    /// When it was over, where it was so at once: what does nothing succeeds.
+    pub over: Option<Wall>,
 }
 
 impl Execution {

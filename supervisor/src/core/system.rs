@@ -16,6 +16,9 @@ use super::tend::counts;
 use crate::catalog::policy::Keep;
 use crate::rules::{Judgement, Trigger};
 
+/// An execution is over.
+pub(super) const ENDS: &str = "core.st2.generic.actiontrigger";
+
 /// Longest payload in the stream, characters.
 const PAYLOAD_SHOWN: usize = 160;
 
@@ -65,7 +68,7 @@ impl Core {
     /// `core.st2.generic.actiontrigger`: an execution is over.
     pub(super) fn tell_of_end(&mut self, execution: &Execution, outcome: &Outcome) {
         let action = self.catalog.actions.get(&execution.action).cloned();
-        self.emit("core.st2.generic.actiontrigger", || {
+        self.emit(ENDS, || {
             json!({
                 "execution_id": execution.id(),
                 "status": outcome.status.word(),
@@ -164,7 +167,8 @@ impl Core {
                 notices
                     .push(Notice::new(Level::Info, "rule.matched", rule, text).event(event.id()));
             }
-            executions.push(self.request(event.seq, requested));
+            let is_new = event.key.is_none();
+            executions.push(self.request(event.seq, requested, is_new));
         }
         let accepted = AcceptedEvent {
             seq: event.seq,

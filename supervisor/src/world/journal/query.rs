@@ -50,6 +50,7 @@ pub fn execution_from_row(row: &Row<'_>) -> rusqlite::Result<Execution> {
         started: row.get::<_, Option<i64>>("started")?.map(Wall),
         cause: cause(row)?,
         progress: row.get("progress")?,
+        over: None,
     })
 }
 

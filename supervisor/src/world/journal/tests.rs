@@ -51,6 +51,7 @@ fn execution(seq: u64, status: Status) -> Execution {
         started: (status == Status::Running).then_some(Wall(0)),
         cause: crate::core::cause::Cause::default(),
         progress: None,
+        over: None,
     }
 }
 

@@ -295,7 +295,6 @@ pub(super) const REQUESTED: &str = "SELECT * FROM executions
     WHERE status = 'requested' AND ended IS NULL AND seq > ?1 AND ?3 IS NULL ORDER BY seq LIMIT ?2";
 
 fn owed(db: &Connection, fetch: &Fetch) -> rusqlite::Result<Vec<Execution>> {
-    // The status stands in the text: the index of open executions is one of some words only.
     let text = match fetch.of {
         Some(_) => DELAYED,
         None => REQUESTED,
@@ -454,7 +453,7 @@ fn insert_execution(
     let parameters = serde_json::to_string(&execution.parameters).unwrap_or_default();
     db.prepare_cached(
         "INSERT INTO executions VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, ?11, ?12, ?13)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?14, ?15, ?11, ?12, ?13)",
     )?
     .execute(params![
         execution.seq as i64,
@@ -470,6 +469,8 @@ fn insert_execution(
         serde_json::to_string(&execution.cause).unwrap_or_default(),
         execution.cause.parent_seq().map(|parent| parent as i64),
         execution.progress,
+        execution.over.map(|at| at.0),
+        execution.over.map(|_| "null"),
     ])?;
     Ok(())
 }
