@@ -1,5 +1,6 @@
 //! `petrel.yaml`: as written, with all its faults at once.
 
+mod journal;
 mod logs;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::catalog::knobs::{SECTIONS, Written, count, units};
 use crate::catalog::schema::Validation;
 use crate::catalog::sources::SourceFile;
 use crate::catalog::yaml::Node;
+pub use journal::{Free, JournalSettings, Retention, TriggerSettings, keep};
 pub use logs::LogSettings;
 
 /// What `petrel.yaml` says; [`Settings::default`] is what holds without one.
@@ -36,6 +38,10 @@ pub struct Settings {
     pub datastore: DatastoreSettings,
     /// `logs:`.
     pub logs: LogSettings,
+    /// `journal:`.
+    pub journal: JournalSettings,
+    /// `triggers:`, in written order: of two globs that match, the later one wins.
+    pub triggers: Vec<TriggerSettings>,
     /// `packs.index`: path or https URL of the index of packs.
     pub index: Option<String>,
     /// `python`: the interpreter of packs that have none of their own.
@@ -121,6 +127,8 @@ const KEYS: &[&str] = &[
     "supervisor",
     "datastore",
     "logs",
+    "journal",
+    "triggers",
     "packs",
     "python",
 ];
@@ -172,6 +180,14 @@ impl Settings {
         }
         if let Some(node) = fields.map("logs") {
             self.logs = logs::read(node, fields);
+        }
+        if let Some(node) = fields.map("journal") {
+            self.journal = journal::read(node, fields);
+        }
+        if let Some(node) = fields.map("triggers") {
+            for (key, value) in node.as_map().unwrap_or_default() {
+                self.triggers.extend(journal::trigger(key, value, fields));
+            }
         }
         if let Some(node) = fields.map("packs")
             && let Some(mut inner) = Fields::of(node, fields.file, "\"packs\"", fields.out)

@@ -198,6 +198,7 @@ async fn supervise(paths: &Paths, turn: &Turn) -> anyhow::Result<bool> {
         parallel: parallel(&settings),
         validation,
         validate_output: settings.actions.validate_output_schema,
+        retention: settings.journal.retention,
         handed: core_of,
         ..found.boot
     });
@@ -352,6 +353,8 @@ fn recover(
         memories: found.memories,
         kv: found.kv,
         timers: found.timers,
+        counts: found.counts,
+        now: clock::now().wall,
         last_event: found.last_event,
         last_execution: found.last_execution,
         owed: found.owed,
@@ -561,6 +564,11 @@ impl Daemon {
             }
             Question::Stats => {
                 let _ = answer.send(Ok(self.core.stats_view()));
+                None
+            }
+            Question::Journal => {
+                // Who asked may have gone away.
+                let _ = answer.send(Ok(self.core.journal_view()));
                 None
             }
             Question::Sensors(reference) => {

@@ -10,7 +10,7 @@ use super::diagnostics::{Diagnostic, Severity, Span, did_you_mean};
 use super::knobs::{self, Written};
 use super::model::{Catalog, Instance, Rule, Sensor, TriggerType};
 use super::overrides::Overrides;
-use super::policy::Policy;
+use super::policy::{Keep, Policy};
 use super::sensor_file::{self, SensorFile, TriggerTypes};
 use super::sources::{PackSource, SourceFile, Sources};
 use super::trigger_parameters::Checks;
@@ -95,6 +95,7 @@ impl<'a> Builder<'a> {
         self.check_listed();
         self.check_instances();
         self.check_trigger_parameters();
+        self.look_after_triggers();
         faults.append(&mut self.built.diagnostics);
         self.built.diagnostics = faults;
         self.built
@@ -402,6 +403,20 @@ impl<'a> Builder<'a> {
             out.extend(faults);
             fits
         });
+    }
+
+    /// What is kept of their events: petrel.yaml for the type, the type itself, petrel.yaml for all.
+    fn look_after_triggers(&mut self) {
+        let settings = self.settings;
+        for kind in self.built.catalog.trigger_types.values_mut() {
+            let mut above = settings.triggers.iter().rev();
+            let above = above.find(|one| one.matches(&kind.reference));
+            let of_all = Some(settings.journal.keep).filter(|keep| *keep != Keep::All);
+            let keep = above.map(|one| one.keep).or(kind.keep).or(of_all);
+            if keep != kind.keep {
+                Arc::make_mut(kind).keep = keep;
+            }
+        }
     }
 
     fn check_instances(&mut self) {

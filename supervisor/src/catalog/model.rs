@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::action_policy::ActionPolicy;
 use super::chain::Chain;
 use super::notify::Notify;
-use super::policy::Policy;
+use super::policy::{Keep, Policy};
 use super::schemas::Schemas;
 
 /// All that was loaded from disk. References are `pack.name`; the maps are sorted by them.
@@ -193,6 +193,8 @@ pub struct TriggerType {
     pub parameters_schema: Value,
     /// `payload_schema`, ready to check payloads.
     pub payload_check: Arc<super::schema::PayloadCheck>,
+    /// `keep`: what the journal has of its events; petrel.yaml has the last word. None is all.
+    pub keep: Option<Keep>,
     /// The YAML, relative to the pack's folder.
     pub metadata_file: String,
 }

@@ -36,6 +36,7 @@ const TRIGGER_KEYS: &[&str] = &[
     "description",
     "payload_schema",
     "parameters_schema",
+    "keep",
     "tags",
     "id",
     "ref",
@@ -323,6 +324,7 @@ fn describe(fields: &mut Fields<'_, '_>, pack: &str) -> Option<(TriggerType, Spa
         payload_check: Arc::new(PayloadCheck::new(&payload_schema, Some(place))),
         payload_schema,
         parameters_schema,
+        keep: crate::config::keep(fields, "keep"),
         metadata_file: fields.file.relative.clone(),
     };
     (!fields.faulty).then_some((found, span))

@@ -34,6 +34,7 @@ pub fn trigger_types() -> impl Iterator<Item = TriggerType> {
             payload_check: Arc::new(PayloadCheck::new(&payload_schema, None)),
             payload_schema,
             parameters_schema,
+            keep: None,
             metadata_file: ORIGIN.to_owned(),
         },
     )

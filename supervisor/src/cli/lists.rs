@@ -257,7 +257,8 @@ impl Recorded {
     }
 }
 
-/// Says beside `enabled` who switched it and why: nobody should have to look for that.
+/// Says beside `enabled` who switched it and why, and what it waits for: nobody should have to look
+/// for that.
 fn with_overrides(mut rows: Value) -> Value {
     for row in rows.as_array_mut().into_iter().flatten() {
         let switched = row["override"].take();
@@ -273,6 +274,13 @@ fn with_overrides(mut rows: Value) -> Value {
             };
             let (until, reason) = (part("until", " until "), part("reason", ": "));
             row["enabled"] = format!("{word} (switched by {by}{until}{reason})").into();
+        }
+        if let Some(why) = row["journal"].as_str() {
+            let word = match &row["enabled"] {
+                Value::String(text) => text.clone(),
+                enabled => if *enabled == true { "True" } else { "False" }.to_owned(),
+            };
+            row["enabled"] = format!("{word} (waits: {why})").into();
         }
     }
     rows

@@ -8,6 +8,7 @@ mod doctor;
 mod event;
 mod execution;
 mod execution_tail;
+mod journal;
 mod key;
 mod link;
 mod lists;
@@ -94,6 +95,9 @@ enum Command {
     /// Keys and values that sensors, rules and actions share.
     #[command(subcommand)]
     Key(key::Command),
+    /// The journal: what it has, whether it is whole, copies of it.
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Run one action that standard input describes; petrel starts itself as this.
     #[command(subcommand, hide = true)]
     Runner(runner::Command),
@@ -205,6 +209,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RunAction(run) => run.run(),
         Command::Runner(command) => command.run(),
         Command::Execution(command) => command.run(),
+        Command::Journal(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Event(command) => command.run(),
     }

@@ -154,7 +154,11 @@ impl Components {
             let reference = sensor["ref"].as_str().unwrap_or_default();
             match &sensor["pid"] {
                 Value::Null => print::line(&format!("{reference} is not running."))?,
-                pid => print::line(&format!("{reference} PID: {pid}"))?,
+                pid => {
+                    let waits = sensor["journal"].as_str();
+                    let waits = waits.map_or_else(String::new, |why| format!(" (waits: {why})"));
+                    print::line(&format!("{reference} PID: {pid}{waits}"))?;
+                }
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -53,7 +53,7 @@ pub struct Show {
 }
 
 /// Members shown in order, before the policy.
-const PROPERTIES: [&str; 19] = [
+const PROPERTIES: [&str; 20] = [
     "ref",
     "description",
     "enabled",
@@ -61,6 +61,7 @@ const PROPERTIES: [&str; 19] = [
     "override.until",
     "override.reason",
     "state",
+    "journal",
     "status",
     "pid",
     "uptime",

@@ -145,14 +145,14 @@ impl Logs {
 }
 
 /// So long ago, or a moment.
-fn since(text: &str) -> anyhow::Result<Wall> {
+pub fn since(text: &str) -> anyhow::Result<Wall> {
     if let Some(time) = duration_text(text) {
         let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         return Ok(Wall(clock::now().wall.0.saturating_sub(micros).max(0)));
     }
-    let moment: jiff::Timestamp = text
-        .parse()
-        .with_context(|| format!("--since {text}: write 30m, 2h, 7d, or a moment with its zone"))?;
+    let moment: jiff::Timestamp = text.parse().with_context(|| {
+        format!("\"{text}\" is no time: write 30m, 2h, 7d, or a moment with its zone")
+    })?;
     Ok(Wall(moment.as_microsecond()))
 }
 

@@ -38,6 +38,7 @@ fn catalog() -> Catalog {
             payload_check: Arc::new(PayloadCheck::new(&schema, None)),
             payload_schema: schema.clone(),
             parameters_schema: json!({}),
+            keep: None,
             metadata_file: String::new(),
         };
         catalog

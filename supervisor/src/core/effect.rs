@@ -10,6 +10,7 @@ use super::logs::LogRecord;
 use super::notice::Notice;
 use super::queue::Fetch;
 use super::record::{Batch, Execution};
+use super::retention::Chore;
 use super::sensor::SensorIx;
 use crate::catalog;
 use crate::catalog::policy::StopSignal;
@@ -116,6 +117,8 @@ pub enum Effect {
         /// What.
         batch: Batch,
     },
+    /// Do this beside the commits, after all so far; answer with `Tended`.
+    Tend(Chore),
     /// Fetch owed executions from the journal, after all commits so far.
     Refill(Fetch),
     /// Run an action; answer with `ActionEnded`.

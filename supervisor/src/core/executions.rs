@@ -16,8 +16,9 @@ use super::queue::{Admitted, Owed, Queue, Whose};
 use super::record::{Execution, ExecutionChange, Outcome, Status};
 use super::seal;
 use super::step::{After, Core, Phase};
+use super::system::ENDS;
 use super::unknown::Unknown;
-use crate::catalog::Runner;
+use crate::catalog::{Action, Runner};
 use crate::rules::{Requested, parameters};
 
 /// Time limit of an action that names none, seconds; StackStorm's for Python actions.
@@ -162,14 +163,16 @@ impl Executions {
 }
 
 impl Core {
-    /// Takes what a rule asked for on the event `event`; its number.
-    pub(super) fn request(&mut self, event: u64, requested: Requested) -> u64 {
+    /// Takes what a rule asked for on the event `event`, which is new if it `is_new` for sure; its
+    /// number.
+    pub(super) fn request(&mut self, event: u64, requested: Requested, is_new: bool) -> u64 {
         let secret = &requested.secrets;
         let parameters = self.seal_parameters(requested.parameters, secret);
         let (rule, action) = (&requested.rule, &requested.action);
         let step = format!("{} > {}", rule.reference, action.reference);
         let trail = self.trail.iter().cloned().chain([step]).collect();
-        self.begin_execution(Execution {
+        let nothing_to_do = is_new && self.is_nothing(action);
+        let execution = Execution {
             event: Some(event),
             rule: rule.reference.clone(),
             rule_version: rule.version.clone(),
@@ -179,7 +182,46 @@ impl Core {
                 ..Cause::default()
             },
             ..blank(&action.reference, parameters)
-        })
+        };
+        let waits = execution.cause.turn.is_some() || execution.cause.too_deep().is_some();
+        match nothing_to_do && !waits {
+            true => self.over_at_once(execution),
+            false => self.begin_execution(execution),
+        }
+    }
+
+    /// It does nothing, no policy looks at it, and nobody hears of its end.
+    fn is_nothing(&self, action: &Action) -> bool {
+        let mut policies = self.catalog.policies.values();
+        let open = !self.executions.closed && !self.holds;
+        action.runner == Runner::Noop
+            && open
+            && action.notify.is_empty()
+            && !self.rules.waits_for(ENDS)
+            && !policies.any(|one| one.action == action.reference)
+    }
+
+    /// Asked for, begun and over in one transaction: it needs neither a slot nor a second commit.
+    fn over_at_once(&mut self, mut execution: Execution) -> u64 {
+        self.last_execution += 1;
+        let (seq, now) = (self.last_execution, self.now.wall);
+        execution.seq = seq;
+        execution.requested = now;
+        (execution.status, execution.started) = (Status::Succeeded, Some(now));
+        execution.over = Some(now);
+        let outcome = Outcome {
+            status: Status::Succeeded,
+            result: Value::Null,
+            started: Some(now),
+            ended: now,
+        };
+        self.stats.ended(&execution, &outcome);
+        if self.hush.admits("execution.ended", self.now.mono) {
+            let notice = ended_notice(&execution, &outcome);
+            self.after.push(After::Notice(notice));
+        }
+        self.batch.executions.push(execution);
+        seq
     }
 
     /// Takes a new execution into the batch: it gets its number, and a slot or a place to wait.
@@ -477,6 +519,7 @@ impl Core {
     pub(super) fn finish(&mut self, execution: &Execution, outcome: Outcome, kept: Option<Kept>) {
         let seq = execution.seq;
         self.stats.ended(execution, &outcome);
+        self.keeper.ended(self.now.wall);
         let before = std::mem::replace(&mut self.trail, execution.cause.trail.clone());
         let well = outcome.status == Status::Succeeded;
         let is_shown = !well || self.hush.admits("execution.ended", self.now.mono);
@@ -554,6 +597,7 @@ pub(super) fn blank(action: &str, parameters: Map<String, Value>) -> Execution {
         started: None,
         cause: Cause::default(),
         progress: None,
+        over: None,
     }
 }
 

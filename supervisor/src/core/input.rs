@@ -12,6 +12,7 @@ use super::logs::LogLine;
 use super::queue::Whose;
 use super::record::{End, Execution, Outcome};
 use super::reload::News;
+use super::retention::Tended;
 use super::sensor::SensorIx;
 use super::stats::Written;
 pub use super::unknown::Verdict;
@@ -42,6 +43,8 @@ pub enum Ask {
     Inject(Injected),
     /// Do something with a message that was refused.
     Rejected(Refusal),
+    /// Make the journal's file as small as it can be.
+    Compact,
     /// Cancel an execution.
     Cancel {
         /// Its number.
@@ -265,6 +268,8 @@ pub enum Input {
     },
     /// The journal wrote.
     Transaction(Written),
+    /// The journal did a chore.
+    Tended(Box<Tended>),
     /// The journal cannot write (some) or can again (none).
     JournalStuck(Option<String>),
     /// Owed executions from the journal.

@@ -19,8 +19,10 @@ use serde_json::{Value, json};
 use super::clock::Wall;
 use super::datastore::View;
 use super::handover::{HandedIntake, HandedLine, HandedReader};
+use super::passed::{Passed, PassedEvent, passes};
 use super::recent::{Heard, Message as Kept, Start};
 use super::sensor::SensorIx;
+use crate::catalog::policy::Keep;
 use crate::catalog::schema::{Checked, Validation};
 use crate::catalog::{Catalog, Protocol, Sensor, TriggerType};
 use crate::rules::store::{NoKeys, Store};
@@ -62,6 +64,8 @@ pub struct JudgedEvent {
     pub rule_set: Arc<str>,
     /// The version of the datastore that they saw.
     pub store_version: u64,
+    /// What is kept of events of its trigger type.
+    pub keep: Keep,
 }
 
 /// An event that was refused.
@@ -100,6 +104,8 @@ pub enum Said {
     Ready,
     /// An event, accepted.
     Event(Box<JudgedEvent>),
+    /// Events of which only the number is kept.
+    Passed(Box<Passed>),
     /// An event, refused.
     Refused(Box<RefusedEvent>),
     /// A cursor: JSON text.
@@ -324,13 +330,11 @@ impl Intake {
         }
         match classified {
             FromSensor::Payload(payload) if *payloads => {
-                let one = self.payload(&spec, payload, said);
-                said.push(one);
+                self.payload(&spec, payload, said);
             }
             FromSensor::Payloads(list) if *payloads => {
                 for payload in list {
-                    let one = self.payload(&spec, payload, said);
-                    said.push(one);
+                    self.payload(&spec, payload, said);
                 }
             }
             FromSensor::Message(message) => {
@@ -386,7 +390,7 @@ impl Intake {
                 reply,
                 capabilities: hello.capabilities,
             },
-            (Call::Dispatch(dispatch), reply) => self.dispatch(spec, dispatch, reply, said),
+            (Call::Dispatch(dispatch), reply) => return self.dispatch(spec, dispatch, reply, said),
             (Call::StateSet(state), reply) => Said::State {
                 reply,
                 state: state.to_string(),
@@ -411,37 +415,97 @@ impl Intake {
         dispatch: Dispatch,
         reply: Option<Reply>,
         said: &mut Vec<Said>,
-    ) -> Said {
+    ) {
         let trigger = match self.resolve(spec, dispatch.trigger.as_deref()) {
             Ok(trigger) => trigger,
             Err(error) => {
-                return refused(reply, error, dispatch.trigger, &dispatch.payload);
+                return said.push(refused(reply, error, dispatch.trigger, &dispatch.payload));
             }
         };
-        let mut event = match self.judge(&trigger, &dispatch.payload, said) {
-            Ok(event) => event.of(dispatch.payload),
+        let judgement = match self.judge(&trigger, &dispatch.payload, said) {
+            Ok(judgement) => judgement,
             Err(error) => {
                 let name = Some(trigger.kind.reference.clone());
-                return refused(reply, error, name, &dispatch.payload);
+                return said.push(refused(reply, error, name, &dispatch.payload));
             }
         };
-        event.reply = reply;
-        event.key = dispatch.id;
-        event.time = dispatch.time;
-        event.trace_tag = dispatch.trace_tag;
-        event.state = dispatch.state.map(|state| state.to_string());
-        Said::Event(Box::new(event))
+        let (key, state) = (dispatch.id, dispatch.state);
+        let event = PassedEvent {
+            reply,
+            payload: dispatch.payload,
+            time: dispatch.time,
+            trace_tag: dispatch.trace_tag,
+        };
+        match trigger.passes(&judgement) && key.is_none() && state.is_none() {
+            true => self.pass(&trigger, event, said),
+            false => said.push(Said::Event(Box::new(JudgedEvent {
+                key,
+                state: state.map(|state| state.to_string()),
+                ..self.judged(trigger, event, judgement)
+            }))),
+        }
     }
 
     /// Rung 0: the payload of the sensor's first trigger type.
-    fn payload(&mut self, spec: &Sensor, payload: Box<RawValue>, said: &mut Vec<Said>) -> Said {
+    fn payload(&mut self, spec: &Sensor, payload: Box<RawValue>, said: &mut Vec<Said>) {
         let trigger = match self.resolve(spec, None) {
             Ok(trigger) => trigger,
-            Err(error) => return refused(None, error, None, &payload),
+            Err(error) => return said.push(refused(None, error, None, &payload)),
         };
-        match self.judge(&trigger, &payload, said) {
-            Ok(event) => Said::Event(Box::new(event.of(payload))),
-            Err(error) => refused(None, error, Some(trigger.kind.reference.clone()), &payload),
+        let judgement = match self.judge(&trigger, &payload, said) {
+            Ok(judgement) => judgement,
+            Err(error) => {
+                let name = Some(trigger.kind.reference.clone());
+                return said.push(refused(None, error, name, &payload));
+            }
+        };
+        let event = PassedEvent {
+            reply: None,
+            payload,
+            time: None,
+            trace_tag: None,
+        };
+        match trigger.passes(&judgement) {
+            true => self.pass(&trigger, event, said),
+            false => said.push(Said::Event(Box::new(
+                self.judged(trigger, event, judgement),
+            ))),
+        }
+    }
+
+    /// Only its number is kept.
+    fn pass(&self, trigger: &Resolved, event: PassedEvent, said: &mut Vec<Said>) {
+        if let Some(Said::Passed(last)) = said.last_mut()
+            && last.trigger == trigger.kind.reference
+            && last.trigger_ref == trigger.reference
+        {
+            return last.events.push(event);
+        }
+        said.push(Said::Passed(Box::new(Passed {
+            trigger: trigger.kind.reference.clone(),
+            trigger_ref: trigger.reference.clone(),
+            keep: trigger.keep(),
+            rule_set: Arc::clone(&self.rule_set),
+            store_version: self.view.version(),
+            events: vec![event],
+        })));
+    }
+
+    fn judged(&self, trigger: Resolved, event: PassedEvent, judgement: Judgement) -> JudgedEvent {
+        JudgedEvent {
+            reply: event.reply,
+            trigger: trigger.kind.reference.clone(),
+            keep: trigger.keep(),
+            trigger_ref: trigger.reference,
+            payload: payload_text(event.payload),
+            key: None,
+            time: event.time,
+            trace_tag: event.trace_tag,
+            state: None,
+            verdict: judgement.verdict_text(),
+            judgement,
+            rule_set: Arc::clone(&self.rule_set),
+            store_version: self.view.version(),
         }
     }
 
@@ -451,11 +515,11 @@ impl Intake {
             let message = format!("{} names no trigger type to dispatch", spec.reference);
             return Err(RpcError::new(code::UNKNOWN_TRIGGER, message));
         };
-        let own = format!("{}.{name}", spec.pack);
+        let own = || format!("{}.{name}", spec.pack);
         let known = &self.catalog.trigger_types;
         let with_parameters = self.rules.trigger(name);
         let kind = with_parameters.map_or(name, |trigger| &trigger.trigger_type);
-        let Some(trigger) = known.get(kind).or_else(|| known.get(&own)) else {
+        let Some(trigger) = known.get(kind).or_else(|| known.get(&own())) else {
             return Err(unknown_trigger(spec, name));
         };
         let listed = spec.trigger_types.contains(&trigger.reference);
@@ -477,7 +541,7 @@ impl Intake {
         trigger: &Resolved,
         payload: &RawValue,
         said: &mut Vec<Said>,
-    ) -> Result<JudgedEvent, RpcError> {
+    ) -> Result<Judgement, RpcError> {
         let value = object(payload)?;
         let kind = &trigger.kind;
         let checked = kind.payload_check.check(&value, self.validation);
@@ -489,21 +553,7 @@ impl Intake {
         }
         let name = trigger.reference.as_ref().unwrap_or(&kind.reference);
         let now = jiff::Timestamp::from_microsecond(self.now.0).ok();
-        let judgement = self.rules.judge(name, &value, now, &self.store);
-        Ok(JudgedEvent {
-            reply: None,
-            trigger: kind.reference.clone(),
-            trigger_ref: trigger.reference.clone(),
-            payload: String::new(),
-            key: None,
-            time: None,
-            trace_tag: None,
-            state: None,
-            verdict: judgement.verdict_text(),
-            judgement,
-            rule_set: Arc::clone(&self.rule_set),
-            store_version: self.view.version(),
-        })
+        Ok(self.rules.judge(name, &value, now, &self.store))
     }
 }
 
@@ -512,6 +562,16 @@ struct Resolved {
     kind: Arc<TriggerType>,
     /// Of the trigger with parameters.
     reference: Option<String>,
+}
+
+impl Resolved {
+    fn keep(&self) -> Keep {
+        self.kind.keep.unwrap_or_default()
+    }
+
+    fn passes(&self, judgement: &Judgement) -> bool {
+        passes(self.keep(), judgement)
+    }
 }
 
 impl Reader {
@@ -563,14 +623,11 @@ fn notification(call: Call) -> Option<Said> {
     }
 }
 
-impl JudgedEvent {
-    /// With its payload; what is empty counts as an object.
-    fn of(mut self, payload: Box<RawValue>) -> Self {
-        self.payload = match payload.get().starts_with('{') {
-            true => Box::<str>::from(payload).into_string(),
-            false => "{}".to_owned(),
-        };
-        self
+/// What is empty counts as an object.
+pub fn payload_text(payload: Box<RawValue>) -> String {
+    match payload.get().starts_with('{') {
+        true => Box::<str>::from(payload).into_string(),
+        false => "{}".to_owned(),
     }
 }
 

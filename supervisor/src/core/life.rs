@@ -31,6 +31,10 @@ impl Core {
             self.act(sensor, action, &spec.policy);
         }
         self.tell_of_change(sensor, before.0, after.0);
+        if !after.0.is_up() {
+            // What it said is read to its end.
+            self.release(sensor);
+        }
         let is_wanted = self.sensors[sensor.0].life.desired == Desired::Up;
         if matches!(after.0, State::Ready { .. }) || !is_wanted {
             self.end_replaced(sensor);

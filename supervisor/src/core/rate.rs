@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::lifecycle::{EndedBy, Event};
 use super::sensor::SensorIx;
-use super::step::{After, Core};
+use super::step::Core;
 use crate::catalog::policy::{OnExcess, Rate};
 
 /// See the module. It begins full.
@@ -51,12 +51,12 @@ impl Core {
             false => Duration::ZERO,
         };
         if wait.is_zero() {
-            return self.after.push(After::Credit { sensor, generation });
+            return self.give_credit(sensor, generation, events);
         }
         if rate.on_excess == OnExcess::Park {
             let by = EndedBy::Rate;
             self.live(sensor, Event::Fault { generation, by });
-            return self.after.push(After::Credit { sensor, generation });
+            return self.give_credit(sensor, generation, events);
         }
         self.sensors[sensor.0].frozen.push(generation);
         self.fleet.freeze(sensor, now + wait);
@@ -66,7 +66,7 @@ impl Core {
     pub(super) fn thaw(&mut self) {
         for sensor in self.fleet.thawed(self.now.mono) {
             for generation in std::mem::take(&mut self.sensors[sensor.0].frozen) {
-                self.after.push(After::Credit { sensor, generation });
+                self.give_credit(sensor, generation, 1);
             }
         }
     }

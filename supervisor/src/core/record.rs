@@ -12,6 +12,7 @@ use super::crash::Peak;
 use super::datastore::Key;
 use super::ids;
 use super::recent::Message;
+use super::tally::Counted;
 
 /// An accepted event with the verdicts of the rules on it.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Event {
     pub verdict: String,
     /// Hash of the rules that judged it.
     pub rule_set: Arc<str>,
+    /// It has a row; of any other only its key is kept.
+    pub kept: bool,
 }
 
 impl Event {
@@ -137,6 +140,8 @@ pub struct Execution {
     pub cause: Cause,
     /// How far a chain is: JSON.
     pub progress: Option<String>,
+    /// When it was over, where it was so at once: what does nothing succeeds.
+    pub over: Option<Wall>,
 }
 
 impl Execution {
@@ -380,6 +385,10 @@ pub struct Batch {
     pub rule_sets: Vec<(String, String)>,
     /// Accepted events.
     pub events: Vec<Event>,
+    /// Accepted events that are nothing but counted.
+    pub passed: u64,
+    /// Trigger types with what they had of events, ever.
+    pub counts: Vec<Counted>,
     /// The executions that they cause.
     pub executions: Vec<Execution>,
     /// Changes of earlier executions.
@@ -402,7 +411,7 @@ pub struct Batch {
 impl Batch {
     /// Nothing but events and what follows at once from them: nobody else waits for it.
     pub fn is_of_events(&self) -> bool {
-        !self.events.is_empty()
+        (!self.events.is_empty() || self.passed > 0)
             && self.changes.is_empty()
             && self.kv.is_empty()
             && self.timers.is_empty()
@@ -411,9 +420,26 @@ impl Batch {
             && self.crashes.is_empty()
     }
 
+    /// What it takes in the journal, bytes, about.
+    pub fn bytes(&self) -> u64 {
+        const ROW: usize = 150;
+        let events = self.events.iter();
+        let events = events.map(|one| ROW + one.payload.len() + one.verdict.len());
+        let executions = self.executions.iter();
+        let executions = executions.map(|one| {
+            let texts = one.parameters.values().filter_map(Value::as_str);
+            2 * ROW + texts.map(str::len).sum::<usize>()
+        });
+        let rejected = self.rejected.iter().map(|one| ROW + one.data.len());
+        let changes = self.changes.len() + self.kv.len() + self.sensors.len();
+        let rows: usize = events.chain(executions).chain(rejected).sum();
+        (rows + changes * ROW) as u64
+    }
+
     /// Nothing to write.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
+            && self.counts.is_empty()
             && self.rule_sets.is_empty()
             && self.executions.is_empty()
             && self.changes.is_empty()

@@ -17,6 +17,7 @@ use super::sensor::{SensorIx, Slot, triggers};
 use super::step::{After, Core};
 use super::view;
 use crate::catalog::{Catalog, Reload, Sensor};
+use crate::config::Retention;
 use crate::rules::RuleSet;
 
 /// Number of the one request that we make of a sensor; its answer says nothing that we need.
@@ -29,6 +30,8 @@ pub struct News {
     pub catalog: Catalog,
     /// Their rules.
     pub rules: Arc<RuleSet>,
+    /// How long what is settled stays in the journal.
+    pub retention: Retention,
     /// What could not be taken, and stays as it was: the pack, or petrel.yaml, and why.
     pub kept: BTreeMap<String, String>,
 }
@@ -109,6 +112,7 @@ impl Core {
         let mut answer = differences(&self.catalog, &news.catalog);
         answer["kept"] = json!(news.kept);
         let before = self.all_triggers();
+        self.keeper.set(news.retention, self.now.wall);
         self.catalog = Arc::new(news.catalog);
         self.rules = news.rules;
         self.executions.queue.look_again();

@@ -10,6 +10,7 @@ use super::intake::{JudgedEvent, RefusedEvent, Reply, Said, seconds};
 use super::lifecycle::{EndedBy, Event};
 use super::logs::LogLine;
 use super::notice::{Level, Notice};
+use super::passed::keeps;
 use super::record::Rejected;
 use super::sensor::SensorIx;
 use super::step::{After, Core};
@@ -21,10 +22,12 @@ impl Core {
         if self.sensors[sensor.0].life.is_watched() && !said.is_empty() {
             self.live(sensor, Event::Sign { generation });
         }
-        let events = said
-            .iter()
-            .filter(|one| matches!(one, Said::Event(_) | Said::Refused(_)));
-        let events = events.count();
+        let events = said.iter().map(|one| match one {
+            Said::Event(_) | Said::Refused(_) => 1,
+            Said::Passed(passed) => passed.events.len(),
+            _ => 0,
+        });
+        let events = events.sum();
         self.durability = self.sensors[sensor.0].spec.policy.journal.durability;
         for one in said {
             self.hear(sensor, generation, one);
@@ -43,6 +46,7 @@ impl Core {
             } => self.hello(sensor, generation, reply, capabilities),
             Said::Ready => self.live(sensor, Event::Ready { generation }),
             Said::Event(event) => self.event(sensor, generation, *event),
+            Said::Passed(passed) => self.passed(sensor, generation, *passed),
             Said::Refused(refused) => self.refused(sensor, generation, *refused),
             Said::State { reply, state } => {
                 self.keep_state(sensor, state);
@@ -137,7 +141,7 @@ impl Core {
         self.answer(sensor, generation, reply, json!(greeting));
     }
 
-    fn event(&mut self, sensor: SensorIx, generation: u64, mut judged: JudgedEvent) {
+    pub(super) fn event(&mut self, sensor: SensorIx, generation: u64, mut judged: JudgedEvent) {
         self.judge_again(&mut judged);
         self.answer_unwritten(sensor, generation, &mut judged);
         let slot = &mut self.sensors[sensor.0];
@@ -152,6 +156,7 @@ impl Core {
     fn answer_unwritten(&mut self, sensor: SensorIx, generation: u64, judged: &mut JudgedEvent) {
         if self.durability == Durability::None
             && judged.key.is_none()
+            && keeps(judged.keep, &judged.judgement)
             && let Some(reply) = judged.reply.take()
         {
             let id = ids::format(ids::Kind::Event, self.now.wall, self.last_event + 1);
@@ -169,14 +174,18 @@ impl Core {
     /// What the rules said may be out of date where they read the datastore.
     fn judge_again(&mut self, judged: &mut JudgedEvent) {
         let trigger = judged.trigger_ref.as_deref().unwrap_or(&judged.trigger);
-        let old_store = judged.store_version != self.store.version();
-        let old_rules = *judged.rule_set != *self.rules.hash();
-        if old_rules || old_store && self.rules.reads_store(trigger) {
+        if self.is_outdated(trigger, &judged.rule_set, judged.store_version) {
             let payload = serde_json::from_str(&judged.payload).unwrap_or_default();
             judged.judgement = self.judgement(trigger, &payload);
             judged.rule_set = self.rules.hash().into();
             judged.verdict = judged.judgement.verdict_text();
         }
+    }
+
+    /// Who judged events of this trigger did not see what holds now.
+    pub(super) fn is_outdated(&self, trigger: &str, rule_set: &str, store_version: u64) -> bool {
+        let old_store = store_version != self.store.version();
+        rule_set != self.rules.hash() || old_store && self.rules.reads_store(trigger)
     }
 
     fn refused(&mut self, sensor: SensorIx, generation: u64, refused: RefusedEvent) {

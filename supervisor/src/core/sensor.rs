@@ -63,6 +63,9 @@ pub struct Slot {
     pub bucket: Option<Bucket>,
     /// Starts of which a piece was taken and the next is not read yet, for the sensor is too fast.
     pub frozen: Vec<u64>,
+    /// Starts of which a piece was taken and the next is not read yet, for its events have no room in
+    /// the journal, and since when.
+    pub dammed: (Vec<u64>, Duration),
     /// It takes `trigger.*`.
     pub hears_triggers: bool,
     /// It takes `config`.
@@ -119,6 +122,7 @@ impl Slot {
             converses: false,
             bucket: None,
             frozen: Vec::new(),
+            dammed: (Vec::new(), Duration::ZERO),
             hears_triggers: false,
             hears_config: false,
             can_poll: false,

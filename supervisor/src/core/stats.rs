@@ -20,6 +20,8 @@ const MOST_ROWS: u64 = 10_000_000;
 pub struct Stats {
     accepted: u64,
     duplicates: u64,
+    /// Accepted, and no more than counted.
+    pub(super) passed: u64,
     pub(super) rejected: u64,
     matched: u64,
     failed: u64,
@@ -91,6 +93,7 @@ impl Default for Stats {
         Self {
             accepted: 0,
             duplicates: 0,
+            passed: 0,
             rejected: 0,
             matched: 0,
             failed: 0,
@@ -161,6 +164,7 @@ impl Core {
             "events": {
                 "accepted": stats.accepted,
                 "duplicate": stats.duplicates,
+                "passed": stats.passed,
                 "rejected": stats.rejected,
                 "matched": stats.matched,
                 "failed": stats.failed,

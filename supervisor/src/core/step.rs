@@ -26,12 +26,15 @@ use super::notice::{Level, Notice};
 use super::queue::Owed;
 use super::record::{Batch, KvItem, SensorMemory};
 use super::reload::Trial;
+use super::retention::Keeper;
 use super::schedule::Schedule;
 use super::sensor::{SensorIx, Slot};
 use super::stats::Stats;
+use super::tally::{Counted, Tally};
 use crate::catalog::policy::Durability;
 use crate::catalog::schema::Validation;
 use crate::catalog::{Catalog, Sensor};
+use crate::config::Retention;
 use crate::rules::RuleSet;
 use crate::rules::cipher::Cipher;
 
@@ -65,6 +68,12 @@ pub struct Boot {
     pub timers: HashMap<String, Wall>,
     /// The datastore.
     pub kv: Vec<(Key, KvItem)>,
+    /// Trigger types with what they had of events, ever.
+    pub counts: Vec<Counted>,
+    /// How long what is settled stays in the journal.
+    pub retention: Retention,
+    /// When this is.
+    pub now: Wall,
     /// Highest number of an event so far.
     pub last_event: u64,
     /// Highest number of an execution so far.
@@ -131,6 +140,10 @@ pub(super) struct AcceptedEvent {
     pub reply: Option<Reply>,
     pub executions: Vec<u64>,
     pub notices: Vec<Notice>,
+    /// It has a row.
+    pub kept: bool,
+    /// Where its trigger type is counted.
+    pub counted: usize,
 }
 
 /// The state of everything.
@@ -171,6 +184,8 @@ pub struct Core {
     pub(super) hush: Hush,
     pub(super) phase: Phase,
     pub(super) journal_trouble: Option<String>,
+    pub(super) keeper: Keeper,
+    pub(super) tally: Tally,
     pub(super) last_event: u64,
     pub(super) last_execution: u64,
     pub(super) now: Now,
@@ -230,6 +245,8 @@ impl Core {
             hush: Hush::default(),
             phase: Phase::Running,
             journal_trouble: None,
+            keeper: Keeper::new(boot.retention, boot.now),
+            tally: Tally::new(boot.counts),
             last_event: boot.last_event,
             last_execution: boot.last_execution,
             now: Now::default(),
@@ -274,7 +291,9 @@ impl Core {
         self.claim();
         self.tell_hidden();
         self.show_store();
+        self.count_alone();
         self.seal();
+        self.tend();
         self.rest();
         std::mem::take(&mut self.out)
     }
@@ -296,11 +315,15 @@ impl Core {
         };
         let actions = self.executions.deadline();
         let hidden = self.hush.deadline();
+        let counts = self.tally.deadline();
+        let keeper = self.keeper.deadline().filter(|_| self.may_tend());
         lives
             .into_iter()
             .chain(actions)
             .chain(whole)
             .chain(hidden)
+            .chain(counts)
+            .chain(keeper)
             .min()
     }
 
@@ -327,7 +350,8 @@ impl Core {
         };
         let due = self.executions.next_due().filter(|_| !self.holds);
         let all = timers.into_iter().chain(self.store.next_expiry());
-        all.chain(due).chain(self.switch_expiry).min()
+        let keeper = self.keeper.alarm().filter(|_| self.may_tend());
+        all.chain(due).chain(self.switch_expiry).chain(keeper).min()
     }
 
     /// Batches that are not on disk yet.
@@ -391,6 +415,7 @@ impl Core {
                 duplicates,
             } => self.written(&numbers, &duplicates),
             Input::Transaction(written) => self.stats.written(written),
+            Input::Tended(tended) => self.tended(*tended),
             Input::JournalStuck(trouble) => self.journal_stuck(trouble),
             Input::Refilled {
                 of,
@@ -424,12 +449,14 @@ impl Core {
             return self.stop_now();
         }
         self.phase = Phase::Stopping(self.now.mono + self.shutdown_timeout);
+        self.open_dam();
         self.executions.close();
         self.each_sensor(Event::Stop);
     }
 
     fn stop_now(&mut self) {
         self.phase = Phase::StoppingNow;
+        self.open_dam();
         self.executions.close();
         self.each_sensor(Event::StopNow);
         self.stop_actions(true);
@@ -437,6 +464,7 @@ impl Core {
 
     fn timer(&mut self) {
         self.forgive_lag();
+        self.forgive_dammed();
         for sensor in self.fleet.due(self.now.mono) {
             self.live(sensor, Event::Timer);
         }
@@ -484,10 +512,14 @@ impl Core {
         if self.batch.is_empty() && self.after.is_empty() {
             return;
         }
+        if !self.batch.is_empty() && self.batch.counts.is_empty() {
+            self.batch.counts = self.tally.along(self.now.mono);
+        }
         let after = std::mem::take(&mut self.after);
         let durability = std::mem::take(&mut self.durability);
         self.batch.unsynced = durability != Durability::Disk && self.batch.is_of_events();
         if self.batch.is_empty() {
+            self.batch.passed = 0;
             // Nothing to write, but what was said before comes first.
             return match self.pending.back_mut() {
                 Some(last) => last.after.extend(after),
@@ -495,6 +527,7 @@ impl Core {
             };
         }
         self.last_commit += 1;
+        self.keeper.wrote(self.batch.bytes());
         self.pending.push_back(Pending {
             number: self.last_commit,
             after,
@@ -574,6 +607,9 @@ impl Core {
             slot.last_event = Some(self.now.wall);
         }
         if first.is_some() {
+            self.count_back(&event);
+        }
+        if first.is_some() {
             self.executions.drop_duplicates(&event.executions);
         } else {
             self.out
@@ -583,6 +619,7 @@ impl Core {
             let id = || ids::format(ids::Kind::Event, event.received, event.seq);
             let result = match first {
                 Some(known) => json!({"event": known.first, "duplicate": true}),
+                None if !event.kept => unkept(),
                 None => json!({"event": id()}),
             };
             self.answer(sensor, generation, reply, result);
@@ -615,6 +652,7 @@ impl Core {
                 user,
             } => self.ask_decide(ask, execution, verdict, &user),
             Ask::Hide { execution, whole } => self.ask_hide(ask, execution, whole),
+            Ask::Compact => self.ask_compact(ask),
             Ask::Cancel { execution, user } => self.ask_cancel(ask, execution, &user),
             Ask::By {
                 execution,
@@ -633,7 +671,8 @@ impl Core {
         let at_rest = self.sensors.iter().all(|slot| !slot.life.state.is_live())
             && self.sensors.iter().all(|slot| slot.undrained.is_empty())
             && self.executions.none_runs()
-            && self.pending.is_empty();
+            && self.pending.is_empty()
+            && self.tally.deadline().is_none();
         if leaving && at_rest {
             self.phase = Phase::Stopped;
             self.leave_trials();
@@ -645,4 +684,9 @@ impl Core {
     pub(super) fn notify(&mut self, notice: Notice) {
         self.out.push(Effect::Notice(notice));
     }
+}
+
+/// The answer to an event that is counted, and has no row that an identifier could name.
+pub(super) fn unkept() -> Value {
+    json!({"event": null, "kept": false})
 }

@@ -7,11 +7,17 @@ use serde_json::{Map, Value, json};
 use super::clock::Wall;
 use super::intake::JudgedEvent;
 use super::notice::{Level, Notice};
+use super::passed::keeps;
 use super::record::{self, Execution, LastExit, Outcome};
 use super::seal::masked;
 use super::sensor::SensorIx;
 use super::step::{AcceptedEvent, After, Core};
+use super::tend::counts;
+use crate::catalog::policy::Keep;
 use crate::rules::{Judgement, Trigger};
+
+/// An execution is over.
+pub(super) const ENDS: &str = "core.st2.generic.actiontrigger";
 
 /// Longest payload in the stream, characters.
 const PAYLOAD_SHOWN: usize = 160;
@@ -54,6 +60,7 @@ impl Core {
             judgement,
             rule_set: self.rules.hash().into(),
             store_version: self.store.version(),
+            keep: Keep::All,
         };
         self.accept(sensor, None, judged);
     }
@@ -61,7 +68,7 @@ impl Core {
     /// `core.st2.generic.actiontrigger`: an execution is over.
     pub(super) fn tell_of_end(&mut self, execution: &Execution, outcome: &Outcome) {
         let action = self.catalog.actions.get(&execution.action).cloned();
-        self.emit("core.st2.generic.actiontrigger", || {
+        self.emit(ENDS, || {
             json!({
                 "execution_id": execution.id(),
                 "status": outcome.status.word(),
@@ -115,13 +122,21 @@ impl Core {
         self.rules.judge(trigger, payload, now, &store)
     }
 
-    /// Takes a judged event into the batch, with the executions that it causes.
+    /// Takes a judged event into the batch, with the executions that it causes; of some that sensors
+    /// say only the number is kept.
     pub(super) fn accept(
         &mut self,
         sensor: &str,
         from: Option<(SensorIx, u64)>,
         judged: JudgedEvent,
     ) {
+        let kept = keeps(judged.keep, &judged.judgement);
+        let counted = self.tally.place(&judged.trigger);
+        let counts = counts(!judged.judgement.matched.is_empty(), kept);
+        self.tally.count(counted, counts, self.now.mono);
+        if let Some(from) = from.filter(|_| !kept && judged.key.is_none()) {
+            return self.pass(from, judged);
+        }
         self.last_event += 1;
         let event = record::Event {
             seq: self.last_event,
@@ -135,6 +150,7 @@ impl Core {
             payload: judged.payload,
             verdict: judged.verdict,
             rule_set: judged.rule_set,
+            kept,
         };
         let judgement = &judged.judgement;
         self.stats
@@ -154,7 +170,8 @@ impl Core {
                 notices
                     .push(Notice::new(Level::Info, "rule.matched", rule, text).event(event.id()));
             }
-            executions.push(self.request(event.seq, requested));
+            let is_new = event.key.is_none();
+            executions.push(self.request(event.seq, requested, is_new));
         }
         let accepted = AcceptedEvent {
             seq: event.seq,
@@ -163,6 +180,8 @@ impl Core {
             reply: judged.reply,
             executions,
             notices,
+            kept,
+            counted,
         };
         self.batch.events.push(event);
         self.after.insert(at, After::Event(Box::new(accepted)));

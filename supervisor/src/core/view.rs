@@ -16,6 +16,7 @@ use super::record::{KvItem, LastExit, Status};
 use super::seal::{MASK, masked};
 use super::sensor::Slot;
 use crate::catalog::knobs;
+use crate::catalog::policy::Word;
 use crate::catalog::{Action, Catalog, Pack, Rule, RuleKind, Sensor, TriggerType};
 use crate::rules::store::Owner;
 use crate::rules::verdict::Verdict;
@@ -75,6 +76,7 @@ pub fn trigger_type(kind: &TriggerType) -> Value {
         "description": kind.description,
         "payload_schema": kind.payload_schema,
         "parameters_schema": kind.parameters_schema,
+        "keep": kind.keep.unwrap_or_default().word(),
         "tags": [],
         "metadata_file": kind.metadata_file,
     })
@@ -415,7 +417,7 @@ impl Core {
             "rejected": slot.counters.rejected,
             "stdout_noise": slot.counters.noise,
             "last_event": slot.last_event.map(Wall::rfc3339),
-            "journal": self.journal_trouble,
+            "journal": self.journal_trouble.as_deref().or_else(|| self.why_dammed(slot)),
         })
     }
 }

@@ -119,6 +119,7 @@ impl Reader {
         let news = News {
             catalog: Arc::unwrap_or_clone(catalog),
             rules: Arc::new(rules),
+            retention: self.settings.journal.retention,
             kept,
         };
         Ok(Again {

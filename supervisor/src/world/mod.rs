@@ -10,6 +10,7 @@ pub mod confine;
 pub mod descriptors;
 pub mod doctor;
 pub mod environments;
+pub mod export;
 pub mod gate;
 pub mod handover;
 pub mod install;
@@ -142,6 +143,7 @@ impl World {
                 number,
                 batch: Box::new(batch),
             }),
+            Effect::Tend(chore) => self.order(Order::Tend(chore)),
             Effect::Refill(fetch) => self.order(Order::Refill(fetch)),
             Effect::Run(order) => self.run(*order),
             Effect::StopAction { execution, now } => {

@@ -107,6 +107,7 @@ mod tests {
                 started: Some(Wall(0)),
                 cause: crate::core::cause::Cause::default(),
                 progress: None,
+                over: None,
             },
             boot: Some(boot.to_owned()),
         }

@@ -109,6 +109,16 @@ pub fn shown_bytes(bytes: u64) -> String {
     }
 }
 
+/// For people, to one digit after the point: `1.4 GiB`.
+pub fn about_bytes(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let found = units.iter().find(|(_, power)| bytes >> power > 0);
+    match found {
+        Some((unit, power)) => format!("{:.1} {unit}", bytes as f64 / 2f64.powi(*power)),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// The same, a number where it has no unit.
 pub fn json_bytes(bytes: u64) -> serde_json::Value {
     let shown = shown_bytes(bytes);

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use limits::{Limits, LogLimits, OnExcess, ProtocolErrors, Rate};
 pub use sandbox::{Filesystem, Network, NetworkMode, Profile, Sandbox, Syscalls, Tree, User};
 pub use words::{
-    Durability, Group, OnLimit, Readiness, RestartWhen, StopSignal, WatchdogMode, Word,
+    Durability, Group, Keep, OnLimit, Readiness, RestartWhen, StopSignal, WatchdogMode, Word,
 };
 
 /// The policy of one sensor; [`Policy::default`] is what is built in.

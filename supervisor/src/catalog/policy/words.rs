@@ -57,6 +57,20 @@ words! {
 }
 
 words! {
+    /// What the journal has of the events of a trigger type that sensors say.
+    #[derive(Default)]
+    Keep {
+        #[default]
+        /// Every event.
+        All = "all",
+        /// Those that a rule matched, or failed on; of the others their number.
+        Matched = "matched",
+        /// Their number, and those to which executions belong.
+        Counters = "counters",
+    }
+}
+
+words! {
     /// What happens when a sensor used up its restarts.
     OnLimit {
         /// Wait for the cooldown, then try one start per cooldown, for ever.

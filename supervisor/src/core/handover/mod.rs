@@ -33,6 +33,7 @@ use super::recent::Recent;
 use super::record::{Execution, SensorMemory};
 use super::sensor::{Counters, SensorIx, Slot};
 use super::step::{Core, Phase};
+use super::tally::Counted;
 use crate::catalog::policy::Policy;
 use crate::catalog::{Catalog, Protocol, Reload, Sensor};
 
@@ -43,6 +44,9 @@ pub struct Handed {
     pub sensors: Vec<HandedSensor>,
     /// Those that run.
     pub executions: Vec<HandedExecution>,
+    /// What trigger types had of events, where the journal does not know it yet.
+    #[serde(default)]
+    pub counts: Vec<Counted>,
 }
 
 /// A sensor as it is, whatever its files say by now.
@@ -288,6 +292,7 @@ impl Core {
     /// Nothing is started from now on, until it is taken back; what runs goes on.
     pub fn hold(&mut self, holds: bool) {
         self.holds = holds;
+        self.open_dam();
         // What is not read for being too fast would never come to rest.
         self.fleet.unfreeze(self.now.mono);
     }
@@ -306,6 +311,7 @@ impl Core {
     pub fn is_settled(&self) -> bool {
         self.commits_under_way() == 0
             && self.under_trial.is_empty()
+            && self.keeper.is_idle()
             && self.sensors.iter().all(|slot| slot.replaces.is_none())
     }
 
@@ -315,11 +321,13 @@ impl Core {
         Handed {
             sensors: self.sensors.iter().map(HandedSensor::of).collect(),
             executions: running.map(HandedExecution::of).collect(),
+            counts: self.tally.unwritten(),
         }
     }
 
     /// The sensors of the one before.
     pub(super) fn resume(&mut self, handed: Handed) {
+        self.tally.resume(handed.counts);
         for (index, one) in handed.sensors.into_iter().enumerate() {
             let memory = match one.retired {
                 true => {

@@ -19,6 +19,7 @@ fn of(action: &str, seq: u64) -> Execution {
         started: None,
         cause: crate::core::cause::Cause::default(),
         progress: None,
+        over: None,
     }
 }
 

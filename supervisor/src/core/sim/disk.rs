@@ -8,11 +8,13 @@ use crate::core::Input;
 use crate::core::input::Duplicate;
 use crate::core::queue::Fetch;
 use crate::core::record::{Batch, ExecutionChange};
+use crate::core::retention::Chore;
 
 #[derive(Debug)]
 pub enum Order {
     Commit(u64, Box<Batch>),
     Refill(Fetch),
+    Tend(Chore),
 }
 
 impl World {
@@ -59,6 +61,15 @@ impl World {
                 Order::Commit(number, batch) => {
                     upto = Some(number);
                     duplicates.extend(self.journal.write(*batch));
+                }
+                Order::Tend(chore) => {
+                    let upto = upto.take();
+                    let duplicates = std::mem::take(&mut duplicates);
+                    answers.extend(upto.map(|upto| (upto, duplicates)).map(committed));
+                    let tended = self.journal.tend(&chore);
+                    self.seen.removed +=
+                        tended.removed.as_ref().map_or(0, |one| one.events as usize);
+                    answers.push(Input::Tended(Box::new(tended)));
                 }
                 Order::Refill(fetch) => {
                     let upto = upto.take();

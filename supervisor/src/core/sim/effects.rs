@@ -62,6 +62,7 @@ impl World {
                 assert_eq!(number, self.last_commit);
                 self.order(Order::Commit(number, Box::new(batch)));
             }
+            Effect::Tend(chore) => self.order(Order::Tend(chore)),
             Effect::Refill(fetch) => self.order(Order::Refill(fetch)),
             Effect::Run(order) => self.run_action(&order),
             Effect::StopAction { execution, .. } => {

@@ -5,12 +5,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 
 use super::packs;
+use crate::core::clock::Wall;
 use crate::core::datastore::Key;
 use crate::core::input::Duplicate;
 use crate::core::queue::{Fetch, Owed, Whose};
 use crate::core::record::{
     Batch, Event, Execution, ExecutionChange, KvItem, Rejected, SensorMemory, Status,
 };
+use crate::core::retention::fate::Fate;
+use crate::core::retention::{Chore, Place, Remove, Removed, Space, Tended, Unsettled};
+use crate::core::tally::Counts;
+
+/// What an event takes.
+pub const ROW: u64 = 1 << 16;
+
+/// Events that are looked at in one chore.
+const SLICE: usize = 5;
 
 #[derive(Debug, Default)]
 pub struct Journal {
@@ -23,12 +33,19 @@ pub struct Journal {
     pub refusals: HashSet<u64>,
     seen: HashMap<(String, String), String>,
     /// The last that each start said.
-    last: HashMap<String, u64>,
+    last_said: HashMap<String, u64>,
     pub executions: BTreeMap<u64, Execution>,
     pub memories: HashMap<String, SensorMemory>,
     pub kv: BTreeMap<Key, KvItem>,
     /// Every value, and every cursor, that was ever there.
     pub values: HashSet<String>,
+    /// When events were accepted, by number, and when executions were over.
+    received: HashMap<u64, Wall>,
+    ended: HashMap<u64, Wall>,
+    /// What was removed, and the highest numbers that were ever given.
+    gone: HashSet<String>,
+    pub last: (u64, u64),
+    pub counts: BTreeMap<String, Counts>,
     /// The rule's version, by the hash of the set.
     rule_sets: HashMap<String, Option<String>>,
     /// Ends that nobody asked for.
@@ -45,6 +62,7 @@ impl Journal {
 
     pub fn write(&mut self, batch: Batch) -> Vec<Duplicate> {
         self.crashes(&batch);
+        self.counts.extend(batch.counts.iter().cloned());
         for (hash, text) in &batch.rule_sets {
             self.keep_rule_set(hash, text);
         }
@@ -115,7 +133,7 @@ impl Journal {
         let payload: Value = serde_json::from_str(&event.payload).expect("it was judged");
         let number = payload["n"].as_u64().expect("each has a number");
         let by = format!("{} of {}", payload["by"], event.sensor);
-        let last = self.last.insert(by, number).unwrap_or(0);
+        let last = self.last_said.insert(by, number).unwrap_or(0);
         assert!(last < number, "{number} comes after {last}: {event:?}");
         let key = event.key.clone().map(|key| (event.sensor.clone(), key));
         if let Some(first) = key.as_ref().and_then(|key| self.seen.get(key)) {
@@ -126,6 +144,8 @@ impl Journal {
             });
         }
         self.seen.extend(key.map(|key| (key, event.id())));
+        self.received.insert(event.seq, event.received);
+        self.last.0 = self.last.0.max(event.seq);
         let before = self.said.insert(number, event.id());
         assert_eq!(before, None, "{number} is there twice");
         let before = self.events.insert(event.seq, event.id());
@@ -142,12 +162,16 @@ impl Journal {
             !self.executions.values().rev().take(50).any(twin),
             "an execution for each event and rule"
         );
+        self.last.1 = self.last.1.max(execution.seq);
         self.executions.insert(execution.seq, execution);
     }
 
     /// Executions that a change names but that are no row (a duplicate's) stay no row, and somebody
     /// who cancels what is over changes nothing.
     fn change(&mut self, change: ExecutionChange) {
+        if let ExecutionChange::Ended { seq, outcome } = &change {
+            self.ended.insert(*seq, outcome.ended);
+        }
         let (seq, from, to): (_, &[Status], _) = match change {
             ExecutionChange::Pending { seq } => (seq, &[Status::Running], Status::Pending),
             ExecutionChange::Delayed { seq } => (seq, &[Status::Requested], Status::Delayed),
@@ -231,7 +255,7 @@ impl Journal {
 
     /// After the last life.
     pub fn check(&self, answered: &BTreeSet<String>, begun: &BTreeSet<u64>) {
-        let known: BTreeSet<&String> = self.events.values().collect();
+        let known: BTreeSet<&String> = self.events.values().chain(&self.gone).collect();
         for id in answered {
             assert!(known.contains(id), "{id} was answered and is not on disk");
         }
@@ -245,5 +269,63 @@ impl Journal {
                 assert!(begun.contains(seq), "execution {seq} never began");
             }
         }
+    }
+
+    /// By the rules of the journal's own removal; a chain's tasks there are none.
+    pub fn tend(&mut self, chore: &Chore) -> Tended {
+        let removed = match chore {
+            Chore::Remove(order) => Some(self.remove(order)),
+            Chore::Measure | Chore::Shrink { .. } => None,
+        };
+        let space = Space {
+            used: self.events.len() as u64 * ROW,
+            disk_free: u64::MAX,
+            ..Space::default()
+        };
+        Tended { removed, space }
+    }
+
+    fn remove(&mut self, order: &Remove) -> Removed {
+        let mut removed = Removed::default();
+        let Place::Events(from) = order.from else {
+            return removed;
+        };
+        let some: Vec<u64> = self
+            .events
+            .range(from..)
+            .map(|(seq, _)| *seq)
+            .take(SLICE)
+            .collect();
+        for seq in &some {
+            let own = self
+                .executions
+                .values()
+                .filter(|one| one.event == Some(*seq));
+            let own: Vec<_> = own.map(|one| (one.seq, one.status)).collect();
+            let ended = |seq: &u64| self.ended.get(seq).copied();
+            let fate = Fate::of(own.iter().map(|(seq, status)| (*status, ended(seq))), order);
+            match fate {
+                _ if self.received[seq] >= order.before => {
+                    removed.young = Some(self.received[seq]);
+                    return removed;
+                }
+                Fate::Goes => {
+                    removed.events += 1;
+                    removed.executions += own.len() as u64;
+                    self.gone.extend(self.events.remove(seq));
+                    own.iter()
+                        .for_each(|(seq, _)| drop(self.executions.remove(seq)));
+                }
+                Fate::Waits => removed.unsettled.push(Unsettled {
+                    trigger: "p.t".into(),
+                    events: 1,
+                    bytes: ROW,
+                }),
+                Fate::Young(at) => removed.young = Some(at),
+                Fate::Failed(at) => removed.failed = Some(at),
+            }
+        }
+        removed.next = some.last().map(|last| Place::Events(last + 1));
+        removed
     }
 }

@@ -78,10 +78,12 @@ struct Seen {
     given_up: usize,
     decided: usize,
     in_turn: usize,
+    removed: usize,
+    dammed: usize,
 }
 
 impl Seen {
-    fn list(&self) -> [(&'static str, usize); 18] {
+    fn list(&self) -> [(&'static str, usize); 20] {
         [
             ("events", self.events),
             ("duplicates", self.duplicates),
@@ -101,6 +103,8 @@ impl Seen {
             ("upgrades given up", self.given_up),
             ("unknown ends decided", self.decided),
             ("actions begun in their turn", self.in_turn),
+            ("events removed", self.removed),
+            ("waits for room", self.dammed),
         ]
     }
 
@@ -123,6 +127,8 @@ impl Seen {
         self.given_up += other.given_up;
         self.decided += other.decided;
         self.in_turn += other.in_turn;
+        self.removed += other.removed;
+        self.dammed += other.dammed;
     }
 }
 
@@ -136,7 +142,7 @@ fn play(seed: u64, talks: bool) -> Seen {
     }
     world.live(true);
     world.journal.check(&world.answered, &world.begun);
-    world.seen.events = world.journal.events.len();
+    world.seen.events = world.journal.said.len();
     world.seen.duplicates = world.journal.refused;
     world.seen.crashes = world.journal.crashes;
     world.seen.runs = world.begun.len();

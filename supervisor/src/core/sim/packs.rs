@@ -202,6 +202,7 @@ fn trigger() -> TriggerType {
         payload_schema: json!({}),
         parameters_schema: json!({}),
         payload_check: Arc::new(PayloadCheck::new(&json!({}), None)),
+        keep: None,
         metadata_file: "sensors/s.yaml".into(),
     }
 }

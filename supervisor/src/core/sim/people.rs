@@ -38,6 +38,7 @@ impl People {
             Ask::Run(_) => "run",
             Ask::Inject(_) => "inject",
             Ask::Rejected(_) => "rejected",
+            Ask::Compact => "compact",
             Ask::Cancel { .. } => "cancel",
             Ask::Decide { .. } => "decide",
             Ask::Hide { .. } => "hide",
@@ -256,6 +257,7 @@ impl World {
         News {
             catalog: Arc::unwrap_or_clone(packs.catalog),
             rules: packs.rules,
+            retention: self.retention,
             kept: BTreeMap::new(),
         }
     }

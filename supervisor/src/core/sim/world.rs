@@ -7,15 +7,17 @@ use std::time::Duration;
 use super::agenda::{Agenda, Happening, Start};
 use super::child::{Child, Piece};
 use super::disk::Order;
-use super::journal::Journal;
+use super::journal::{Journal, ROW};
 use super::packs::{Files, Packs};
 use super::people::People;
 use super::{Rng, Seen};
 use crate::catalog::{Catalog, Sensor};
+use crate::config::{Free, Retention};
 use crate::core::clock::Now;
 use crate::core::datastore::View;
 use crate::core::intake::Intake;
 use crate::core::record::{Exit, Outcome};
+use crate::core::sensor::SensorIx;
 use crate::core::step::Boot;
 use crate::core::{Core, Input};
 use crate::rules::RuleSet;
@@ -46,6 +48,8 @@ pub struct World {
     /// `exit.json`, by execution.
     pub exits: BTreeMap<u64, Outcome>,
     pub files: Files,
+    /// Few events have room, so that sensors wait for it, too.
+    pub retention: Retention,
     pub now: Duration,
     /// By how many microseconds the calendar is ahead of the steady clock.
     pub clock: i64,
@@ -90,12 +94,18 @@ impl World {
         let packs = files.read();
         let (catalog, rules) = (packs.catalog, packs.rules);
         Self {
-            rng,
             seen: Seen::default(),
             journal: Journal::default(),
             answered: BTreeSet::new(),
             begun: BTreeSet::new(),
             exits: BTreeMap::new(),
+            retention: Retention {
+                age: Some(Duration::from_secs(30)),
+                size: Some(ROW * (10 + rng.below(60))),
+                free: Free::Bytes(0),
+                failed: Some(Duration::from_secs(60)),
+            },
+            rng,
             files,
             now: Duration::from_secs(1),
             clock: 1_700_000_000_000_000,
@@ -178,7 +188,6 @@ impl World {
     }
 
     pub fn boot(&self, packs: &Packs) -> Boot {
-        let highest = |key: Option<&u64>| key.copied().unwrap_or(0);
         Boot {
             catalog: Arc::clone(&packs.catalog),
             rules: Arc::clone(&packs.rules),
@@ -187,9 +196,12 @@ impl World {
             parallel: PARALLEL,
             memories: self.journal.memories.clone(),
             kv: self.journal.kv.clone().into_iter().collect(),
-            last_event: highest(self.journal.events.keys().next_back()),
             owed: self.journal.all_owed(),
-            last_execution: highest(self.journal.executions.keys().next_back()),
+            last_event: self.journal.last.0,
+            last_execution: self.journal.last.1,
+            counts: self.journal.counts.clone().into_iter().collect(),
+            retention: self.retention,
+            now: self.wall(),
             ..Boot::default()
         }
     }
@@ -329,12 +341,24 @@ impl World {
             };
             let effects = self.core.step(input, now);
             self.people.see(&self.core);
+            self.hear_dammed();
             self.look();
             for effect in effects {
                 if self.talks {
                     println!("    {effect:.300?}");
                 }
                 inputs.extend(self.perform(effect));
+            }
+        }
+    }
+
+    /// Nobody hears a sensor that waits for room in the journal.
+    fn hear_dammed(&mut self) {
+        for (index, slot) in self.core.sensors.iter().enumerate() {
+            if !slot.dammed.0.is_empty() {
+                self.seen.dammed += 1;
+                let start = (SensorIx(index), slot.life.generation);
+                self.heard.insert(start, (self.now, self.lag));
             }
         }
     }

@@ -41,6 +41,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/triggerinstances", get(events))
         .route("/v1/triggerinstances/{id}", get(event))
         .merge(super::rejected::router())
+        .merge(super::journal::router())
         .merge(super::sensors::router())
         .merge(super::executions::router())
         .merge(super::tail::router())

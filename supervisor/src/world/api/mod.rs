@@ -6,6 +6,7 @@
 
 mod executions;
 mod handlers;
+mod journal;
 mod key;
 mod keys;
 mod lines;
@@ -47,6 +48,8 @@ pub enum Question {
     Upgraded,
     /// What happened since the start, in numbers.
     Stats,
+    /// What the journal keeps, and who waits for room in it.
+    Journal,
     /// All sensors with their life, or one by its reference.
     Sensors(Option<String>),
 }

@@ -2,8 +2,13 @@
 //!
 //! What has no row here has not happened. The journal never interprets what it stores.
 
+pub mod check;
+pub mod copy;
+pub mod info;
 mod migrate;
 pub mod query;
+mod remove;
+pub mod space;
 pub mod start;
 #[cfg(test)]
 mod tests;
@@ -20,6 +25,9 @@ pub const FILE: &str = "journal.db";
 /// The version of the file; [`migrate`] brings earlier ones up to it.
 const VERSION: &str = "4";
 
+/// What the write-ahead log is cut back to once it was larger, bytes.
+const WAL_BYTES: i64 = 16 << 20;
+
 /// A connection that may write; creates the file.
 ///
 /// # Errors
@@ -27,7 +35,10 @@ const VERSION: &str = "4";
 pub fn open(data: &Path) -> anyhow::Result<Connection> {
     let db = Connection::open(data.join(FILE))?;
     db.busy_timeout(Duration::from_secs(10))?;
+    // Only a new file takes this; one that has it gives room back while it is written to.
+    db.pragma_update(None, "auto_vacuum", "incremental")?;
     db.pragma_update(None, "journal_mode", "wal")?;
+    db.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
     db.pragma_update(None, "synchronous", "full")?;
     if migrate::version(&db)?.as_deref() == Some("1") {
         migrate::from_1(&db)?;

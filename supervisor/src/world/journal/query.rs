@@ -50,6 +50,7 @@ pub fn execution_from_row(row: &Row<'_>) -> rusqlite::Result<Execution> {
         started: row.get::<_, Option<i64>>("started")?.map(Wall),
         cause: cause(row)?,
         progress: row.get("progress")?,
+        over: None,
     })
 }
 
@@ -159,6 +160,109 @@ pub fn executions(db: &Connection, wanted: &Wanted) -> rusqlite::Result<Page<Exe
         rows,
         total: total as u64,
     })
+}
+
+/// Which of all, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub struct Span {
+    /// Accepted, or asked for, then or later.
+    pub since: Option<Wall>,
+    /// Before this.
+    pub until: Option<Wall>,
+    /// Of this trigger type only.
+    pub trigger: Option<String>,
+    /// Of this sensor only.
+    pub sensor: Option<String>,
+}
+
+impl Span {
+    /// Only events can be of it.
+    pub fn is_of_events(&self) -> bool {
+        self.trigger.is_some() || self.sensor.is_some()
+    }
+}
+
+/// Events with higher numbers, the first first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn events_after(
+    db: &Connection,
+    span: &Span,
+    after: u64,
+    most: usize,
+) -> rusqlite::Result<Vec<EventRow>> {
+    let mut statement = db.prepare_cached(
+        "SELECT * FROM events WHERE seq > ?1 AND received >= ?2 AND received < ?3
+         AND (?4 IS NULL OR trigger = ?4) AND (?5 IS NULL OR sensor = ?5) ORDER BY seq LIMIT ?6",
+    )?;
+    let (from, to) = (
+        span.since.unwrap_or(Wall(i64::MIN)),
+        span.until.unwrap_or(Wall(i64::MAX)),
+    );
+    let given = params![
+        after as i64,
+        from.0,
+        to.0,
+        span.trigger,
+        span.sensor,
+        most as i64
+    ];
+    statement.query_map(given, event_row)?.collect()
+}
+
+/// Numbers of executions with higher ones that come from no event and no other execution.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn alone_after(
+    db: &Connection,
+    span: &Span,
+    after: u64,
+    most: usize,
+) -> rusqlite::Result<Vec<u64>> {
+    let mut statement = db.prepare_cached(
+        "SELECT seq FROM executions AS one WHERE event IS NULL AND seq > ?1
+         AND requested >= ?2 AND requested < ?3
+         AND NOT EXISTS (SELECT 1 FROM executions AS above WHERE above.seq = one.parent)
+         ORDER BY seq LIMIT ?4",
+    )?;
+    let (from, to) = (
+        span.since.unwrap_or(Wall(i64::MIN)),
+        span.until.unwrap_or(Wall(i64::MAX)),
+    );
+    let given = params![after as i64, from.0, to.0, most as i64];
+    let rows = statement.query_map(given, |row| row.get::<_, i64>(0).map(|seq| seq as u64))?;
+    rows.collect()
+}
+
+/// An execution and all that come from it.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn with_children(db: &Connection, seq: u64) -> rusqlite::Result<Vec<ExecutionRow>> {
+    descendants(db, "SELECT ?1", seq)
+}
+
+/// The executions that rules asked for on an event, and all that come from those.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn caused_by(db: &Connection, event: u64) -> rusqlite::Result<Vec<ExecutionRow>> {
+    descendants(db, "SELECT seq FROM executions WHERE event = ?1", event)
+}
+
+fn descendants(db: &Connection, first: &str, of: u64) -> rusqlite::Result<Vec<ExecutionRow>> {
+    let text = format!(
+        "WITH RECURSIVE tree (seq) AS (
+             {first}
+             UNION
+             SELECT child.seq FROM tree JOIN executions AS child ON child.parent = tree.seq
+         )
+         {EXECUTIONS} JOIN tree ON tree.seq = executions.seq ORDER BY executions.seq"
+    );
+    let mut statement = db.prepare_cached(&text)?;
+    statement.query_map([of as i64], execution_row)?.collect()
 }
 
 /// The newest enforcements: executions that rules asked for, and rules that failed on an event.

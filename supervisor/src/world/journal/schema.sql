@@ -1,5 +1,6 @@
 -- The journal, version 4. Times are microseconds since 1970 UTC; texts of JSON are kept as written.
 
+-- The version; the highest numbers that were given, where their rows are gone.
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -9,6 +10,20 @@ CREATE TABLE IF NOT EXISTS meta (
 CREATE TABLE IF NOT EXISTS rule_sets (
     hash TEXT PRIMARY KEY,
     text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Rule sets that judge no more, and the last event that each may have judged.
+CREATE TABLE IF NOT EXISTS retired (
+    hash TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Events of each trigger type, ever: accepted, of these matched by a rule, of these without a row.
+CREATE TABLE IF NOT EXISTS counts (
+    trigger  TEXT PRIMARY KEY,
+    accepted INTEGER NOT NULL,
+    matched  INTEGER NOT NULL,
+    dropped  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS events (
@@ -60,13 +75,16 @@ CREATE TABLE IF NOT EXISTS executions (
     progress     TEXT,
     UNIQUE (event, rule, rule_version)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS executions_open ON executions (status, seq)
-    WHERE status IN ('requested', 'delayed', 'running');
+-- Those that are not over. A query that wants them says `ended IS NULL`: a list of words as the
+-- condition of an index is used by no query.
+DROP INDEX IF EXISTS executions_open;
+CREATE INDEX IF NOT EXISTS executions_unended ON executions (status, seq) WHERE ended IS NULL;
 -- The owed, by the line in which they wait; and those of them that are tried once more.
 CREATE INDEX IF NOT EXISTS executions_owed ON executions (rule, seq) WHERE status = 'requested';
-CREATE INDEX IF NOT EXISTS executions_pending ON executions (seq) WHERE status = 'pending';
 CREATE INDEX IF NOT EXISTS executions_again ON executions (seq)
     WHERE status = 'requested' AND parent IS NOT NULL;
+-- Those that no event asked for: they go by themselves.
+CREATE INDEX IF NOT EXISTS executions_alone ON executions (seq) WHERE event IS NULL;
 CREATE INDEX IF NOT EXISTS executions_parent ON executions (parent) WHERE parent IS NOT NULL;
 
 -- `secret`: the value is ciphertext.

@@ -9,6 +9,26 @@ use crate::core::clock::Wall;
 use crate::core::datastore::Key;
 use crate::core::queue::Owed;
 use crate::core::record::{Execution, KvItem, SensorMemory};
+use crate::core::tally::{Counted, Counts};
+
+/// What policies delay now, they say anew.
+pub(super) const DELAYED_AGAIN: &str =
+    "UPDATE executions SET status = 'requested' WHERE status = 'delayed' AND ended IS NULL";
+
+/// What was running.
+pub(super) const RUNNING: &str =
+    "SELECT * FROM executions WHERE status = 'running' AND ended IS NULL ORDER BY seq";
+
+/// Whose lines have something owed.
+pub(super) const OWING: &str = "SELECT DISTINCT rule FROM executions WHERE status = 'requested'";
+
+/// What rules asked for and is tried once more.
+pub(super) const AGAIN: &str = "SELECT * FROM executions
+    WHERE status = 'requested' AND parent IS NOT NULL AND rule != '' ORDER BY seq";
+
+/// What somebody is asked about.
+pub(super) const PENDING: &str =
+    "SELECT * FROM executions WHERE status = 'pending' AND ended IS NULL ORDER BY seq";
 
 /// An execution that was running, and the boot of the machine in which it was claimed.
 #[derive(Debug)]
@@ -28,6 +48,8 @@ pub struct Found {
     pub kv: Vec<(Key, KvItem)>,
     /// Timers, by reference: up to when they are settled.
     pub timers: HashMap<String, Wall>,
+    /// Trigger types, by reference, with what they had of events.
+    pub counts: Vec<Counted>,
     /// Highest number of an event.
     pub last_event: u64,
     /// Highest number of an execution.
@@ -44,19 +66,18 @@ pub struct Found {
 /// When the journal cannot be read.
 pub fn read(db: &Connection, now: Wall) -> rusqlite::Result<Found> {
     db.execute("DELETE FROM datastore WHERE expires <= ?1", [now.0])?;
-    // What policies delay now, they say anew.
-    let requested = "UPDATE executions SET status = 'requested' WHERE status = 'delayed'";
-    db.execute(requested, [])?;
+    db.execute(DELAYED_AGAIN, [])?;
     Ok(Found {
         memories: memories(db)?,
         kv: kv(db)?,
         timers: timers(db)?,
-        last_event: highest(db, "SELECT max(seq) FROM events")?,
-        last_execution: highest(db, "SELECT max(seq) FROM executions")?,
+        counts: counts(db)?,
+        last_event: highest(db, "last_event", "SELECT max(seq) FROM events")?,
+        last_execution: highest(db, "last_execution", "SELECT max(seq) FROM executions")?,
         owed: Owed {
             rules: owing(db)?,
-            again: again(db)?,
-            pending: pending(db)?,
+            again: executions(db, AGAIN)?,
+            pending: executions(db, PENDING)?,
         },
         running: running(db)?,
     })
@@ -74,9 +95,26 @@ pub fn keep_rule_set(db: &Connection, hash: &str, text: &str) -> rusqlite::Resul
     Ok(())
 }
 
-fn highest(db: &Connection, query: &str) -> rusqlite::Result<u64> {
+/// Also where the row that had it is gone.
+fn highest(db: &Connection, key: &str, query: &str) -> rusqlite::Result<u64> {
     let seq: Option<i64> = db.query_row(query, [], |row| row.get(0))?;
-    Ok(seq.unwrap_or(0) as u64)
+    let gone = "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key = ?1";
+    let gone: Option<i64> = db.query_row(gone, [key], |row| row.get(0))?;
+    Ok(seq.max(gone).unwrap_or(0) as u64)
+}
+
+fn counts(db: &Connection) -> rusqlite::Result<Vec<Counted>> {
+    let mut statement = db.prepare("SELECT trigger, accepted, matched, dropped FROM counts")?;
+    let rows = statement.query_map([], |row| {
+        let number = |at| row.get::<_, i64>(at).map(|number| number as u64);
+        let counts = Counts {
+            accepted: number(1)?,
+            matched: number(2)?,
+            dropped: number(3)?,
+        };
+        Ok((row.get(0)?, counts))
+    })?;
+    rows.collect()
 }
 
 fn memories(db: &Connection) -> rusqlite::Result<HashMap<String, SensorMemory>> {
@@ -109,28 +147,17 @@ fn timers(db: &Connection) -> rusqlite::Result<HashMap<String, Wall>> {
 }
 
 fn owing(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    let text = "SELECT DISTINCT rule FROM executions WHERE status = 'requested'";
-    let mut statement = db.prepare(text)?;
+    let mut statement = db.prepare(OWING)?;
     statement.query_map([], |row| row.get(0))?.collect()
 }
 
-/// Those of rules that are tried once more.
-fn again(db: &Connection) -> rusqlite::Result<Vec<Execution>> {
-    let text = "SELECT * FROM executions WHERE status = 'requested' AND parent IS NOT NULL
-         AND rule != '' ORDER BY seq";
-    let mut statement = db.prepare(text)?;
-    statement.query_map([], execution_from_row)?.collect()
-}
-
-fn pending(db: &Connection) -> rusqlite::Result<Vec<Execution>> {
-    let text = "SELECT * FROM executions WHERE status = 'pending' ORDER BY seq";
+fn executions(db: &Connection, text: &str) -> rusqlite::Result<Vec<Execution>> {
     let mut statement = db.prepare(text)?;
     statement.query_map([], execution_from_row)?.collect()
 }
 
 fn running(db: &Connection) -> rusqlite::Result<Vec<WasRunning>> {
-    let mut statement =
-        db.prepare("SELECT * FROM executions WHERE status = 'running' ORDER BY seq")?;
+    let mut statement = db.prepare(RUNNING)?;
     let rows = statement.query_map([], |row| {
         Ok(WasRunning {
             execution: execution_from_row(row)?,

@@ -3,10 +3,12 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
+use super::remove::remove;
 use super::writer::{Journal, Order};
-use super::{open, open_read_only, query, start, writer};
+use super::{open, open_read_only, query, space, start, writer};
 use crate::core::clock::Wall;
 use crate::core::datastore::Key;
 use crate::core::input::Input;
@@ -14,6 +16,8 @@ use crate::core::queue::{Fetch, Whose};
 use crate::core::record::{
     Batch, CrashRow, Event, Execution, ExecutionChange, Outcome, SensorMemory, Status,
 };
+
+use crate::core::retention::{FRONT, Place, Remove, Removed};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,6 +34,7 @@ fn event(seq: u64, key: Option<&str>, received: i64) -> Event {
         payload: "{}".into(),
         verdict: "{}".into(),
         rule_set: "x".into(),
+        kept: true,
     }
 }
 
@@ -46,6 +51,7 @@ fn execution(seq: u64, status: Status) -> Execution {
         started: (status == Status::Running).then_some(Wall(0)),
         cause: crate::core::cause::Cause::default(),
         progress: None,
+        over: None,
     }
 }
 
@@ -182,7 +188,7 @@ fn a_final_status_is_never_left_and_a_new_start_finds_what_was_running() {
 #[test]
 fn a_journal_of_version_1_is_brought_up_to_date_and_keeps_what_it_has() {
     let data = TempDir::new().expect("a folder");
-    let old = rusqlite::Connection::open(data.path().join(super::FILE)).expect("a file");
+    let old = Connection::open(data.path().join(super::FILE)).expect("a file");
     old.execute_batch(
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
          INSERT INTO meta VALUES ('version', '1');
@@ -302,4 +308,184 @@ fn what_need_not_be_on_disk_overtakes_and_newer_memory_stays() {
     let found = start::read(&other, Wall(0)).expect("the journal");
     assert_eq!(found.memories["p.S"].generation, 3);
     assert_eq!(found.last_event, 4);
+}
+
+/// Whatever is in it, a start and a refill look at nothing but what is open.
+#[test]
+fn nothing_looks_at_all_executions_to_find_the_open_ones() {
+    let data = tempfile::tempdir().expect("a folder");
+    let db = open(data.path()).expect("a journal");
+    for (text, index) in [
+        (start::DELAYED_AGAIN, "executions_unended (status=?"),
+        (start::RUNNING, "executions_unended (status=?"),
+        (start::PENDING, "executions_unended (status=?"),
+        (start::OWING, "executions_owed"),
+        (start::AGAIN, "executions_again"),
+        (writer::DELAYED, "executions_unended (status=?"),
+        (writer::REQUESTED, "executions_owed (rule=? AND seq>?"),
+    ] {
+        let mut statement = db
+            .prepare(&format!("EXPLAIN QUERY PLAN {text}"))
+            .expect("a plan");
+        let none =
+            rusqlite::params_from_iter(vec![rusqlite::types::Null; statement.parameter_count()]);
+        let steps = statement
+            .query_map(none, |row| row.get::<_, String>("detail"))
+            .expect("steps");
+        let plan: Vec<_> = steps.map(|step| step.expect("a text")).collect();
+        assert!(plan[0].contains(index), "{text}: {plan:?}");
+    }
+}
+
+fn order(from: Place, before: i64, failed_before: i64) -> Remove {
+    Remove {
+        from,
+        now: Wall(1000),
+        before: Wall(before),
+        failed_before: Wall(failed_before),
+        rule_set: "y".into(),
+    }
+}
+
+/// Event `seq` at that time, with an execution in this status that ended then.
+fn happened(db: &Connection, seq: u64, at: i64, status: &str) {
+    let text =
+        "INSERT INTO events VALUES (?1, 'p.t', 'p.S', ?2, NULL, NULL, '{}', '{}', 'x', NULL)";
+    db.execute(text, params![seq as i64, at]).expect("an event");
+    if !status.is_empty() {
+        asked_for(db, seq, Some(seq), None, at, status);
+    }
+}
+
+fn asked_for(
+    db: &Connection,
+    seq: u64,
+    event: Option<u64>,
+    parent: Option<u64>,
+    at: i64,
+    status: &str,
+) {
+    let over = !["requested", "delayed", "running"].contains(&status);
+    let text = "INSERT INTO executions VALUES
+        (?1, ?2, ?6, '1', 'p.a', '{}', ?3, NULL, ?4, NULL, ?5, NULL, '{}', ?7, NULL)";
+    let event = event.map(|seq| seq as i64);
+    let parent = parent.map(|seq| seq as i64);
+    let given = params![
+        seq as i64,
+        event,
+        status,
+        at,
+        over.then_some(at),
+        "p.r",
+        parent
+    ];
+    db.execute(text, given).expect("an execution");
+}
+
+fn left(db: &Connection, table: &str) -> Vec<i64> {
+    let text = format!("SELECT seq FROM {table} ORDER BY seq");
+    let mut statement = db.prepare(&text).expect("a table");
+    let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+    rows.map(|row| row.expect("a number")).collect()
+}
+
+fn remove_all(db: &mut Connection, mut order: Remove) -> Removed {
+    let mut all = Removed::default();
+    loop {
+        let removed = remove(db, &order, 0).expect("it is removed");
+        all.events += removed.events;
+        all.executions += removed.executions;
+        all.unsettled.extend(removed.unsettled);
+        all.young = all.young.or(removed.young);
+        all.failed = all.failed.or(removed.failed);
+        match removed.next {
+            Some(next) => order.from = next,
+            None => return all,
+        }
+    }
+}
+
+#[test]
+fn what_is_settled_and_old_goes_with_all_that_came_of_it() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut db = open(data.path()).expect("a journal");
+    start::keep_rule_set(&db, "x", "old").expect("a rule set");
+    start::keep_rule_set(&db, "y", "current").expect("a rule set");
+    happened(&db, 1, 10, "succeeded");
+    happened(&db, 2, 10, "");
+    happened(&db, 3, 10, "failed");
+    happened(&db, 4, 10, "running");
+    happened(&db, 5, 10, "succeeded");
+    // The clock was wrong: what came before something old is old.
+    happened(&db, 6, 5000, "");
+    happened(&db, 7, 20, "succeeded");
+    happened(&db, 8, 90, "succeeded");
+    // A chain of event 5 whose task still runs, one of event 7 that is over, and one of nobody's.
+    asked_for(&db, 20, None, Some(5), 10, "running");
+    asked_for(&db, 21, None, Some(7), 20, "succeeded");
+    asked_for(&db, 30, None, None, 10, "succeeded");
+    asked_for(&db, 31, None, Some(30), 10, "canceled");
+    asked_for(&db, 32, None, None, 90, "succeeded");
+    // Run again, and what it came from is gone.
+    asked_for(&db, 33, None, Some(29), 10, "succeeded");
+    let removed = remove_all(&mut db, order(FRONT, 50, 5));
+    assert_eq!(left(&db, "events"), [3, 4, 5, 8]);
+    assert_eq!(left(&db, "executions"), [3, 4, 5, 8, 20, 32]);
+    assert_eq!((removed.events, removed.executions), (4, 6), "{removed:?}");
+    assert_eq!(
+        (removed.young, removed.failed),
+        (Some(Wall(90)), Some(Wall(10)))
+    );
+    let waits: u64 = removed.unsettled.iter().map(|one| one.events).sum();
+    assert_eq!(waits, 2);
+    let found = start::read(&db, Wall(0)).expect("a start");
+    assert_eq!((found.last_event, found.last_execution), (8, 33));
+    // Room is wanted: failed ones, too, and the newest. Numbers are not used again.
+    let all = i64::MAX;
+    remove_all(&mut db, order(FRONT, all, all));
+    assert_eq!(left(&db, "events"), [4, 5]);
+    let rule_sets = "SELECT count(*) FROM rule_sets";
+    let count = |db: &Connection| db.query_row(rule_sets, [], |row| row.get::<_, i64>(0));
+    assert_eq!(count(&db), Ok(2), "two events were judged by the old one");
+    db.execute("UPDATE executions SET status = 'succeeded', ended = 1", [])
+        .expect("all over");
+    remove_all(&mut db, order(FRONT, all, all));
+    assert_eq!(
+        (left(&db, "events"), left(&db, "executions")),
+        (vec![], vec![])
+    );
+    assert_eq!(count(&db), Ok(1));
+    let found = start::read(&db, Wall(0)).expect("a start");
+    assert_eq!((found.last_event, found.last_execution), (8, 33));
+}
+
+#[test]
+fn room_is_given_back_while_it_is_written_to() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut db = open(data.path()).expect("a journal");
+    let pad = "x".repeat(2000);
+    for seq in 1..=2000 {
+        happened(&db, seq, 10, "succeeded");
+        db.execute(
+            "UPDATE events SET payload = ?1 WHERE seq = ?2",
+            params![pad, seq as i64],
+        )
+        .expect("a payload");
+    }
+    let before = space::measure(&db).expect("room");
+    assert!(before.can_shrink && before.used > 4_000_000, "{before:?}");
+    let first = remove(&mut db, &order(FRONT, 50, 50), 0).expect("a slice");
+    assert!(
+        (1..2000).contains(&first.events),
+        "a slice is bounded: {first:?}"
+    );
+    remove_all(&mut db, order(FRONT, 50, 50));
+    let after = space::measure(&db).expect("room");
+    assert!(after.used < 300_000 && after.free > 3_500_000, "{after:?}");
+    space::shrink(&db, 100).expect("some");
+    let some = space::measure(&db).expect("room");
+    assert_eq!(after.free - some.free, 100 * 4096);
+    space::shrink(&db, u32::MAX >> 1).expect("the rest");
+    let small = space::measure(&db).expect("room");
+    assert!(small.free == 0 && small.used < 300_000, "{small:?}");
 }

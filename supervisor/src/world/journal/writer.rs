@@ -8,11 +8,14 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 
 use super::query::execution_from_row;
+use super::remove::{remember_number, remove};
+use super::space;
 use crate::core::clock::Wall;
 use crate::core::ids;
 use crate::core::input::{Duplicate, Input};
 use crate::core::queue::{Fetch, Whose};
 use crate::core::record::{Batch, CrashRow, Event, Execution, ExecutionChange, KvWrite, Rejected};
+use crate::core::retention::{Chore, Tended};
 use crate::core::stats::Written;
 use crate::world::clock;
 use crate::world::signals;
@@ -44,6 +47,8 @@ pub enum Order {
     },
     /// Read owed executions.
     Refill(Fetch),
+    /// Do this beside.
+    Tend(Chore),
 }
 
 /// Why the thread ended.
@@ -69,6 +74,7 @@ pub fn start(
         db,
         sync: Sync::Now,
         boot,
+        fresh: 0,
         tell: Box::new(tell),
     };
     let thread = std::thread::Builder::new()
@@ -104,6 +110,8 @@ struct Writer {
     /// As the connection is set.
     sync: Sync,
     boot: String,
+    /// Rows of events that came since rows were last removed.
+    fresh: usize,
     tell: Box<dyn Fn(Input) -> bool + Send>,
 }
 
@@ -126,6 +134,10 @@ impl Writer {
                 Order::Refill(fetch) => {
                     self.commit(&mut commits)?;
                     self.refill(fetch)?;
+                }
+                Order::Tend(chore) => {
+                    self.commit(&mut commits)?;
+                    self.tend(&chore)?;
                 }
             }
         }
@@ -174,10 +186,27 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.choose(sync)?;
+        let duplicates = self.until_there_is_room(|writer| writer.transaction(commits, group))?;
+        let rows = commits.iter().map(|(_, batch)| batch.events.len());
+        self.fresh += rows.sum::<usize>();
+        for (number, batch) in commits.iter().filter(|_| sync == Sync::Later) {
+            let written = batch
+                .sensors
+                .iter()
+                .map(|(name, _)| (name.clone(), *number));
+            group.memories.extend(written);
+        }
+        Ok(duplicates)
+    }
+
+    fn until_there_is_room<T>(
+        &mut self,
+        write: impl Fn(&mut Self) -> rusqlite::Result<T>,
+    ) -> anyhow::Result<T> {
         let mut stuck = false;
-        let duplicates = loop {
-            match self.transaction(commits, group) {
-                Ok(duplicates) => break duplicates,
+        let done = loop {
+            match write(self) {
+                Ok(done) => break done,
                 Err(error) if is_full(&error) => {
                     if !stuck {
                         (self.tell)(Input::JournalStuck(Some(error.to_string())));
@@ -191,14 +220,27 @@ impl Writer {
         if stuck {
             (self.tell)(Input::JournalStuck(None));
         }
-        for (number, batch) in commits.iter().filter(|_| sync == Sync::Later) {
-            let written = batch
-                .sensors
-                .iter()
-                .map(|(name, _)| (name.clone(), *number));
-            group.memories.extend(written);
-        }
-        Ok(duplicates)
+        Ok(done)
+    }
+
+    /// Nobody waits for the disk here: what is removed once more after a loss of power does no harm.
+    fn tend(&mut self, chore: &Chore) -> Ended {
+        self.choose(Sync::Later)?;
+        // As much goes as came, so that the file never outgrows its bounds by a flood.
+        let least = std::mem::take(&mut self.fresh) * 5 / 4;
+        let removed = match chore {
+            Chore::Measure => None,
+            Chore::Remove(order) => {
+                Some(self.until_there_is_room(|writer| remove(&mut writer.db, order, least))?)
+            }
+            Chore::Shrink { pages } => {
+                self.until_there_is_room(|writer| space::shrink(&writer.db, *pages))?;
+                None
+            }
+        };
+        let space = space::measure(&self.db)?;
+        (self.tell)(Input::Tended(Box::new(Tended { removed, space })));
+        Ok(())
     }
 
     /// Whether commits wait for the disk from now on.
@@ -257,19 +299,15 @@ fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
+pub(super) const DELAYED: &str = "SELECT * FROM executions
+    WHERE status = 'delayed' AND ended IS NULL AND seq > ?1 AND action = ?3 ORDER BY seq LIMIT ?2";
+pub(super) const REQUESTED: &str = "SELECT * FROM executions
+    WHERE status = 'requested' AND seq > ?1 AND rule = ?3 ORDER BY seq LIMIT ?2";
+
 fn owed(db: &Connection, fetch: &Fetch) -> rusqlite::Result<Vec<Execution>> {
-    // The status stands in the text: the index of open executions is one of some words only.
     let (text, name) = match &fetch.of {
-        Whose::Delayed(action) => (
-            "SELECT * FROM executions WHERE status = 'delayed' AND seq > ?1 AND action = ?3
-             ORDER BY seq LIMIT ?2",
-            action,
-        ),
-        Whose::Rule(rule) => (
-            "SELECT * FROM executions WHERE status = 'requested' AND seq > ?1 AND rule = ?3
-             ORDER BY seq LIMIT ?2",
-            rule,
-        ),
+        Whose::Delayed(action) => (DELAYED, action),
+        Whose::Rule(rule) => (REQUESTED, rule),
     };
     let mut statement = db.prepare_cached(text)?;
     let given = params![fetch.after as i64, fetch.most as i64, name];
@@ -291,7 +329,8 @@ fn write(
                 event: event.seq,
                 first,
             }),
-            None => insert_event(db, event)?,
+            None if event.kept => insert_event(db, event)?,
+            None => remember_number(db, "last_event", event.seq)?,
         }
     }
     for execution in &batch.executions {
@@ -327,6 +366,15 @@ fn write(
     }
     for crash in &batch.crashes {
         insert_crash(db, crash)?;
+    }
+    for (trigger, counts) in &batch.counts {
+        db.prepare_cached("INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                trigger,
+                counts.accepted as i64,
+                counts.matched as i64,
+                counts.dropped as i64
+            ])?;
     }
     Ok(())
 }
@@ -415,7 +463,7 @@ fn insert_execution(
     let parameters = serde_json::to_string(&execution.parameters).unwrap_or_default();
     db.prepare_cached(
         "INSERT INTO executions VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, ?11, ?12, ?13)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?14, ?15, ?11, ?12, ?13)",
     )?
     .execute(params![
         execution.seq as i64,
@@ -431,6 +479,8 @@ fn insert_execution(
         serde_json::to_string(&execution.cause).unwrap_or_default(),
         execution.cause.parent_seq().map(|parent| parent as i64),
         execution.progress,
+        execution.over.map(|at| at.0),
+        execution.over.map(|_| "null"),
     ])?;
     Ok(())
 }
