@@ -1,5 +1,6 @@
 //! The journal's thread: what waits for it, a full disk, and its answers.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::agenda::Happening;
@@ -48,33 +49,25 @@ impl World {
         self.later(20_000, Happening::Full(time));
     }
 
-    /// Everything that waited is one transaction; its answers come late, but in order.
+    /// Everything that waited is written at once; the answers come late, but in order.
     pub fn write(&mut self) {
         if self.is_full {
             return;
         }
-        let mut upto = None;
-        let mut duplicates = Vec::new();
+        let mut commits = Vec::new();
         let mut answers = Vec::new();
         for order in std::mem::take(&mut self.orders) {
             match order {
-                Order::Commit(number, batch) => {
-                    upto = Some(number);
-                    duplicates.extend(self.journal.write(*batch));
-                }
+                Order::Commit(number, batch) => commits.push((number, batch)),
                 Order::Tend(chore) => {
-                    let upto = upto.take();
-                    let duplicates = std::mem::take(&mut duplicates);
-                    answers.extend(upto.map(|upto| (upto, duplicates)).map(committed));
+                    self.write_group(std::mem::take(&mut commits), &mut answers);
                     let tended = self.journal.tend(&chore);
                     self.seen.removed +=
                         tended.removed.as_ref().map_or(0, |one| one.events as usize);
                     answers.push(Input::Tended(Box::new(tended)));
                 }
                 Order::Refill(fetch) => {
-                    let upto = upto.take();
-                    let duplicates = std::mem::take(&mut duplicates);
-                    answers.extend(upto.map(|upto| (upto, duplicates)).map(committed));
+                    self.write_group(std::mem::take(&mut commits), &mut answers);
                     let executions = self.journal.owed(&fetch);
                     answers.push(Input::Refilled {
                         all: executions.len() < fetch.most,
@@ -84,18 +77,79 @@ impl World {
                 }
             }
         }
-        if let Some(upto) = upto {
-            if self.rng.percent(10) {
-                answers.push(committed((upto, duplicates.clone())));
-            }
-            answers.push(committed((upto, duplicates)));
-        }
+        self.write_group(commits, &mut answers);
         for answer in answers {
             let wait = Duration::from_millis(self.rng.below(20));
             self.agenda.written(self.now + wait, answer);
         }
     }
+
+    /// Two transactions, as the writer makes them: what need not be on disk goes first, and is told
+    /// of first. A crash may come between the two.
+    fn write_group(&mut self, commits: Vec<Numbered>, answers: &mut Vec<Input>) {
+        let Some(upto) = commits.last().map(|(number, _)| *number) else {
+            return;
+        };
+        let (safe, fast): (Vec<_>, Vec<_>) =
+            commits.into_iter().partition(|(_, batch)| !batch.unsynced);
+        let overtakes = !safe.is_empty() && !fast.is_empty();
+        let numbers: Vec<u64> = fast.iter().map(|(number, _)| *number).collect();
+        let (newer, mut duplicates) = self.write_fast(&safe, fast);
+        if overtakes {
+            self.seen.overtaken += 1;
+            answers.push(Input::Written {
+                numbers,
+                duplicates: std::mem::take(&mut duplicates),
+            });
+        }
+        for (number, batch) in safe {
+            let is_old = |name: &str| newer.get(name).is_some_and(|newer| *newer > number);
+            duplicates.extend(self.journal.write(*batch, is_old));
+        }
+        if self.rng.percent(10) {
+            answers.push(committed((upto, duplicates.clone())));
+        }
+        answers.push(committed((upto, duplicates)));
+    }
+
+    /// What overtakes, with the texts of the rules that judged it; and whose memory was written, by
+    /// which batch.
+    fn write_fast(
+        &mut self,
+        safe: &[Numbered],
+        fast: Vec<Numbered>,
+    ) -> (HashMap<String, u64>, Vec<Duplicate>) {
+        if !fast.is_empty() {
+            for (hash, text) in safe.iter().flat_map(|(_, batch)| &batch.rule_sets) {
+                self.journal.keep_rule_set(hash, text);
+            }
+        }
+        let mut newer = HashMap::new();
+        let mut duplicates = Vec::new();
+        for (number, batch) in fast {
+            newer.extend(batch.sensors.iter().map(|(name, _)| (name.clone(), number)));
+            duplicates.extend(self.journal.write(*batch, |_| false));
+        }
+        (newer, duplicates)
+    }
+
+    /// The last that the journal's thread does before a crash: nothing, or half of what waits.
+    pub fn write_half(&mut self) {
+        let orders = std::mem::take(&mut self.orders);
+        if self.is_full || !self.rng.percent(30) {
+            return;
+        }
+        let group = orders.into_iter().map_while(|order| match order {
+            Order::Commit(number, batch) => Some((number, batch)),
+            Order::Refill(_) | Order::Tend(_) => None,
+        });
+        let (safe, fast): (Vec<_>, Vec<_>) = group.partition(|(_, batch)| !batch.unsynced);
+        self.write_fast(&safe, fast);
+    }
 }
+
+/// A batch with its number.
+type Numbered = (u64, Box<Batch>);
 
 fn committed((upto, duplicates): (u64, Vec<Duplicate>)) -> Input {
     Input::Committed { upto, duplicates }

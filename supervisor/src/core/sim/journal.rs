@@ -32,8 +32,8 @@ pub struct Journal {
     pub known: HashSet<u64>,
     pub refusals: HashSet<u64>,
     seen: HashMap<(String, String), String>,
-    /// The last that each start said.
-    last_said: HashMap<String, u64>,
+    /// The last event of each start: its number here, and the one that the sensor gave.
+    last_said: HashMap<String, (u64, u64)>,
     pub executions: BTreeMap<u64, Execution>,
     pub memories: HashMap<String, SensorMemory>,
     pub kv: BTreeMap<Key, KvItem>,
@@ -60,7 +60,8 @@ impl Journal {
         self.rule_sets.insert(hash.to_owned(), version);
     }
 
-    pub fn write(&mut self, batch: Batch) -> Vec<Duplicate> {
+    /// Memories of sensors that are `old` are there in a newer form.
+    pub fn write(&mut self, batch: Batch, old: impl Fn(&str) -> bool) -> Vec<Duplicate> {
         self.crashes(&batch);
         self.counts.extend(batch.counts.iter().cloned());
         for (hash, text) in &batch.rule_sets {
@@ -92,7 +93,9 @@ impl Journal {
         batch.rejected.iter().for_each(|one| self.reject(one));
         for (reference, memory) in batch.sensors {
             self.values.extend(memory.state.clone());
-            self.memories.insert(reference, memory);
+            if !old(&reference) {
+                self.memories.insert(reference, memory);
+            }
         }
         self.refused += duplicates.len();
         duplicates
@@ -133,8 +136,6 @@ impl Journal {
         let payload: Value = serde_json::from_str(&event.payload).expect("it was judged");
         let number = payload["n"].as_u64().expect("each has a number");
         let by = format!("{} of {}", payload["by"], event.sensor);
-        let last = self.last_said.insert(by, number).unwrap_or(0);
-        assert!(last < number, "{number} comes after {last}: {event:?}");
         let key = event.key.clone().map(|key| (event.sensor.clone(), key));
         if let Some(first) = key.as_ref().and_then(|key| self.seen.get(key)) {
             self.known.insert(number);
@@ -143,6 +144,12 @@ impl Journal {
                 first: first.clone(),
             });
         }
+        let (seq, last) = self.last_said.get(&by).copied().unwrap_or_default();
+        // What need not be on disk may have overtaken it.
+        let in_order = (seq < event.seq) == (last < number);
+        assert!(in_order, "{number} beside {last}: {event:?}");
+        let newest = (seq, last).max((event.seq, number));
+        self.last_said.insert(by, newest);
         self.seen.extend(key.map(|key| (key, event.id())));
         self.received.insert(event.seq, event.received);
         self.last.0 = self.last.0.max(event.seq);

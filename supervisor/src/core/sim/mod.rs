@@ -80,10 +80,11 @@ struct Seen {
     in_turn: usize,
     removed: usize,
     dammed: usize,
+    overtaken: usize,
 }
 
 impl Seen {
-    fn list(&self) -> [(&'static str, usize); 20] {
+    fn list(&self) -> [(&'static str, usize); 21] {
         [
             ("events", self.events),
             ("duplicates", self.duplicates),
@@ -105,6 +106,7 @@ impl Seen {
             ("actions begun in their turn", self.in_turn),
             ("events removed", self.removed),
             ("waits for room", self.dammed),
+            ("batches that overtook others", self.overtaken),
         ]
     }
 
@@ -129,6 +131,7 @@ impl Seen {
         self.in_turn += other.in_turn;
         self.removed += other.removed;
         self.dammed += other.dammed;
+        self.overtaken += other.overtaken;
     }
 }
 

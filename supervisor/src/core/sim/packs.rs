@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 
 use super::Rng;
-use crate::catalog::policy::{Group, Limit, OnExcess, OnLimit, Policy, RestartWhen};
+use crate::catalog::policy::{Durability, Group, Limit, OnExcess, OnLimit, Policy, RestartWhen};
 use crate::catalog::schema::PayloadCheck;
 use crate::catalog::schemas::Schemas;
 use crate::catalog::{
@@ -150,6 +150,7 @@ fn policy(kind: u64) -> Policy {
             policy.limits.rate.events_per_s = 20.0;
             policy.limits.rate.burst = 5;
             policy.limits.line_bytes = 400;
+            policy.journal.durability = Durability::Process;
         }
         3 => {
             policy.restart.initial_delay = Duration::ZERO;

@@ -159,7 +159,7 @@ impl World {
     fn begin(&mut self) {
         self.life += 1;
         self.agenda = Agenda::default();
-        self.orders.clear();
+        self.write_half();
         self.pieces.clear();
         self.children.clear();
         self.deaths.clear();
