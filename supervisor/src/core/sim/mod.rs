@@ -78,10 +78,11 @@ struct Seen {
     given_up: usize,
     removed: usize,
     dammed: usize,
+    passed: usize,
 }
 
 impl Seen {
-    fn list(&self) -> [(&'static str, usize); 18] {
+    fn list(&self) -> [(&'static str, usize); 19] {
         [
             ("events", self.events),
             ("duplicates", self.duplicates),
@@ -101,6 +102,7 @@ impl Seen {
             ("upgrades given up", self.given_up),
             ("events removed", self.removed),
             ("waits for room", self.dammed),
+            ("events that are only counted", self.passed),
         ]
     }
 
@@ -123,6 +125,7 @@ impl Seen {
         self.given_up += other.given_up;
         self.removed += other.removed;
         self.dammed += other.dammed;
+        self.passed += other.passed;
     }
 }
 
@@ -136,6 +139,13 @@ fn play(seed: u64, talks: bool) -> Seen {
     }
     world.live(true);
     world.journal.check(&world.answered, &world.begun);
+    let counts = world.journal.counts.get("p.t").copied();
+    let counts = counts.unwrap_or_default();
+    assert!(
+        crashes > 0 || counts.accepted == world.journal.all(),
+        "{counts:?}"
+    );
+    world.seen.passed = world.journal.passed.len();
     world.seen.events = world.journal.said.len();
     world.seen.duplicates = world.journal.refused;
     world.seen.crashes = world.journal.crashes;
