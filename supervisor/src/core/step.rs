@@ -23,7 +23,7 @@ use super::input::{Ask, Duplicate, Input};
 use super::intake::Reply;
 use super::lifecycle::Event;
 use super::notice::{Level, Notice};
-use super::record::{Batch, KvItem, SensorMemory};
+use super::record::{Batch, ExecutionChange, KvItem, SensorMemory};
 use super::reload::Trial;
 use super::retention::Keeper;
 use super::schedule::Schedule;
@@ -508,6 +508,10 @@ impl Core {
         }
         self.last_commit += 1;
         self.keeper.wrote(self.batch.bytes());
+        let ends = |one: &ExecutionChange| matches!(one, ExecutionChange::Ended { .. });
+        if self.batch.changes.iter().any(ends) {
+            self.keeper.ended(self.now.wall);
+        }
         self.pending.push_back((self.last_commit, after));
         self.out.push(Effect::Commit {
             number: self.last_commit,
