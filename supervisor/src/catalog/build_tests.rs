@@ -3,6 +3,7 @@
 use super::build::*;
 use super::*;
 use crate::catalog::WhenMissed;
+use crate::catalog::policy::Keep;
 use crate::catalog::sources::testing::{pack, sources};
 use crate::config::Settings;
 use serde_json::json;
@@ -375,4 +376,32 @@ fn more_parts_than_anybody_writes_are_refused_at_once() {
         let told = built.diagnostics.len();
         assert!((1..=at_most).contains(&told), "{path}: {told}");
     }
+}
+
+#[test]
+fn what_is_kept_of_events_is_said_for_the_type_by_the_type_and_for_all() {
+    let sensor = "class_name: A\nentry_point: a.py\ntrigger_types:\n  - name: own\n    keep: \
+                  counters\n  - name: bare\n  - name: other\n    keep: matched\n";
+    let files = [("sensors/a.yaml", sensor), ("sensors/a.py", "")];
+    let kept = |settings: &str| {
+        let built = built(&files, settings);
+        assert!(built.diagnostics.is_empty(), "{:?}", built.diagnostics);
+        let types = built.catalog.trigger_types;
+        ["own", "bare", "other"].map(|name| types[&format!("p.{name}")].keep.unwrap_or_default())
+    };
+    assert_eq!(kept(""), [Keep::Counters, Keep::All, Keep::Matched]);
+    let all = "journal: {keep: matched}\ntriggers: {'p.o*': {keep: matched}, p.own: {keep: all}}\n";
+    assert_eq!(kept(all), [Keep::All, Keep::Matched, Keep::Matched]);
+    let wrong = sensor.replace("counters", "countrs");
+    let files = [("sensors/a.yaml", wrong.as_str()), ("sensors/a.py", "")];
+    let built = built(&files, "");
+    let told = &built.diagnostics[0];
+    assert!(
+        told.help
+            .as_deref()
+            .unwrap_or_default()
+            .contains("counters"),
+        "{told:?}"
+    );
+    assert_eq!(told.place.line, 5);
 }

@@ -315,6 +315,9 @@ fn show_kept(
             format!("{} of {trigger}, {bytes}", one["events"]),
         )?;
     }
+    if let Some(at) = info["oldest_failed"].as_str() {
+        line("kept, for it failed", format!("since {at}"))?;
+    }
     for one in info["counts"].as_array().into_iter().flatten() {
         let trigger = one["trigger"].as_str().unwrap_or_default();
         let (accepted, matched) = (&one["accepted"], &one["matched"]);

@@ -519,7 +519,6 @@ impl Core {
     pub(super) fn finish(&mut self, execution: &Execution, outcome: Outcome, kept: Option<Kept>) {
         let seq = execution.seq;
         self.stats.ended(execution, &outcome);
-        self.keeper.ended(self.now.wall);
         let before = std::mem::replace(&mut self.trail, execution.cause.trail.clone());
         let well = outcome.status == Status::Succeeded;
         let is_shown = !well || self.hush.admits("execution.ended", self.now.mono);

@@ -24,7 +24,7 @@ use super::intake::Reply;
 use super::lifecycle::Event;
 use super::notice::{Level, Notice};
 use super::queue::Owed;
-use super::record::{Batch, KvItem, SensorMemory};
+use super::record::{Batch, ExecutionChange, KvItem, SensorMemory};
 use super::reload::Trial;
 use super::retention::Keeper;
 use super::schedule::Schedule;
@@ -528,6 +528,10 @@ impl Core {
         }
         self.last_commit += 1;
         self.keeper.wrote(self.batch.bytes());
+        let ends = |one: &ExecutionChange| matches!(one, ExecutionChange::Ended { .. });
+        if self.batch.changes.iter().any(ends) {
+            self.keeper.ended(self.now.wall);
+        }
         self.pending.push_back(Pending {
             number: self.last_commit,
             after,

@@ -40,6 +40,9 @@ impl Core {
                 Change::TooSmall(why) => {
                     self.notify(Notice::new(Level::Warning, "journal.size", "journal", why));
                 }
+                Change::Poor(why) => {
+                    self.notify(Notice::new(Level::Warning, "journal.disk", "journal", why));
+                }
                 Change::Compact(ask, bytes) => self.out.push(Effect::Reply {
                     ask,
                     answer: Ok(json!({ "freed": bytes })),

@@ -194,6 +194,10 @@ pub struct Keeper {
     /// Who waits for the file to be small, and what was free when they asked.
     compacting: Vec<(u64, u64)>,
     unsettled: Vec<Unsettled>,
+    /// When the first execution failed that is kept longer for that.
+    failed: Option<Wall>,
+    /// That the disk lacks room was told.
+    told_of_disk: bool,
     /// Since the start.
     removed: (u64, u64, u64),
 }
@@ -207,6 +211,8 @@ pub enum Change {
     Open,
     /// There is too little room, and nobody to wait.
     TooSmall(String),
+    /// The disk has less room than it is to have.
+    Poor(String),
     /// The file is as small as it gets: who asked, and the bytes that were given back.
     Compact(u64, u64),
 }
@@ -230,6 +236,8 @@ impl Keeper {
             shrinking: false,
             compacting: Vec::new(),
             unsettled: Vec::new(),
+            failed: None,
+            told_of_disk: false,
             removed: (0, 0, 0),
         }
     }
@@ -354,6 +362,7 @@ impl Keeper {
             self.dam = None;
             changes.push(Change::Open);
         }
+        changes.extend(self.told_of_disk());
         changes.extend(self.compacted());
         changes
     }
@@ -374,6 +383,7 @@ impl Keeper {
 
     fn end_of_age(&mut self, pass: &Pass, now: Wall) {
         self.waits = !pass.unsettled.is_empty();
+        self.failed = pass.failed;
         self.unsettled = pass.unsettled.values().cloned().collect();
         let Some(age) = self.settings.age else { return };
         let young = pass.young.map(|at| at.after(age));
@@ -436,6 +446,7 @@ impl Keeper {
         json!({
             "retention": self.settings.shown(),
             "unsettled": unsettled.collect::<Vec<_>>(),
+            "oldest_failed": self.failed.map(Wall::rfc3339),
             "full": self.dam.as_ref().map(|dam| &dam.why),
             "waiting": self.dam.as_ref().map(|dam| &dam.triggers),
             "next_removal": self.due.filter(|_| self.settings.age.is_some()).map(Wall::rfc3339),

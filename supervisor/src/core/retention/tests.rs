@@ -206,9 +206,11 @@ fn a_disk_without_room_takes_as_much_as_it_lacks() {
     };
     let tended = |space, removed| Tended { removed, space };
     keeper.next(at(500), "r");
-    keeper.tended(tended(poor(30, 0, 4), None), at(500));
+    let told = keeper.tended(tended(poor(30, 0, 4), None), at(500));
+    assert!(matches!(&told[..], [Change::Poor(_)]), "{told:?}");
     removal(&mut keeper, at(500));
-    keeper.tended(tended(poor(30, 0, 4), Some(Removed::default())), at(500));
+    let again = keeper.tended(tended(poor(30, 0, 4), Some(Removed::default())), at(500));
+    assert!(again.is_empty(), "told once: {again:?}");
     let some = Removed {
         next: Some(Place::Events(5)),
         ..Removed::default()

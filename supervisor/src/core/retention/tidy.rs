@@ -1,6 +1,7 @@
 //! How much room there is, how much there should be, and what is given back to the disk.
 
 use super::{Change, Chore, Keeper, LOOK_EVERY, PAGES, RESERVE, RESERVE_BYTES, SLACK, Space};
+use crate::catalog::knobs::units::about_bytes;
 
 impl Keeper {
     /// More is used than may be, or less is free than should be.
@@ -20,6 +21,21 @@ impl Keeper {
         let wanted = self.settings.free.of(space.disk);
         let can_give = if space.can_shrink { space.free } else { 0 };
         wanted.saturating_sub(space.disk_free + can_give)
+    }
+
+    /// Told once, until it has its room again.
+    pub(super) fn told_of_disk(&mut self) -> Option<Change> {
+        let space = self.space?;
+        let wanted = self.settings.free.of(space.disk);
+        let lacks = space.disk_free < wanted && self.missing(&space) > 0;
+        let before = std::mem::replace(&mut self.told_of_disk, lacks);
+        let text = format!(
+            "{} are free on the journal's disk, and {} are to be left free \
+             (journal.retention.free): what is settled is removed before its time",
+            about_bytes(space.disk_free),
+            about_bytes(wanted)
+        );
+        (lacks && !before).then_some(Change::Poor(text))
     }
 
     /// What may be used once there is room again.

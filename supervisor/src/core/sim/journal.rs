@@ -46,6 +46,8 @@ pub struct Journal {
     gone: HashSet<String>,
     pub last: (u64, u64),
     pub counts: BTreeMap<String, Counts>,
+    /// Events that are only counted, by the number that the sensor gave.
+    pub passed: HashSet<u64>,
     /// The rule's version, by the hash of the set.
     rule_sets: HashMap<String, Option<String>>,
     /// Ends that nobody asked for.
@@ -151,6 +153,12 @@ impl Journal {
         let newest = (seq, last).max((event.seq, number));
         self.last_said.insert(by, newest);
         self.seen.extend(key.map(|key| (key, event.id())));
+        if !event.kept {
+            self.passed.insert(number);
+            self.gone.insert(event.id());
+            self.last.0 = self.last.0.max(event.seq);
+            return None;
+        }
         self.received.insert(event.seq, event.received);
         self.last.0 = self.last.0.max(event.seq);
         let before = self.said.insert(number, event.id());
@@ -257,11 +265,21 @@ impl Journal {
     pub fn has(&self, number: u64) -> bool {
         self.said.contains_key(&number)
             || self.known.contains(&number)
+            || self.passed.contains(&number)
             || self.refusals.contains(&number)
+    }
+
+    /// Events that were accepted, ever.
+    pub fn all(&self) -> u64 {
+        (self.said.len() + self.passed.len()) as u64
     }
 
     /// After the last life.
     pub fn check(&self, answered: &BTreeSet<String>, begun: &BTreeSet<u64>) {
+        let counts = self.counts.get("p.t").copied().unwrap_or_default();
+        // A crash may come before a duplicate, which only the journal knows, is taken back.
+        let most = self.all() + self.refused as u64;
+        assert!(counts.accepted <= most && counts.dropped <= counts.accepted);
         let known: BTreeSet<&String> = self.events.values().chain(&self.gone).collect();
         for id in answered {
             assert!(known.contains(id), "{id} was answered and is not on disk");

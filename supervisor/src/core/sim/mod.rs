@@ -81,10 +81,11 @@ struct Seen {
     removed: usize,
     dammed: usize,
     overtaken: usize,
+    passed: usize,
 }
 
 impl Seen {
-    fn list(&self) -> [(&'static str, usize); 21] {
+    fn list(&self) -> [(&'static str, usize); 22] {
         [
             ("events", self.events),
             ("duplicates", self.duplicates),
@@ -107,6 +108,7 @@ impl Seen {
             ("events removed", self.removed),
             ("waits for room", self.dammed),
             ("batches that overtook others", self.overtaken),
+            ("events that are only counted", self.passed),
         ]
     }
 
@@ -132,6 +134,7 @@ impl Seen {
         self.removed += other.removed;
         self.dammed += other.dammed;
         self.overtaken += other.overtaken;
+        self.passed += other.passed;
     }
 }
 
@@ -145,6 +148,13 @@ fn play(seed: u64, talks: bool) -> Seen {
     }
     world.live(true);
     world.journal.check(&world.answered, &world.begun);
+    let counts = world.journal.counts.get("p.t").copied();
+    let counts = counts.unwrap_or_default();
+    assert!(
+        crashes > 0 || counts.accepted == world.journal.all(),
+        "{counts:?}"
+    );
+    world.seen.passed = world.journal.passed.len();
     world.seen.events = world.journal.said.len();
     world.seen.duplicates = world.journal.refused;
     world.seen.crashes = world.journal.crashes;

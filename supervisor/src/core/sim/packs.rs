@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, json};
 
 use super::Rng;
-use crate::catalog::policy::{Durability, Group, Limit, OnExcess, OnLimit, Policy, RestartWhen};
+use crate::catalog::policy::{
+    Durability, Group, Keep, Limit, OnExcess, OnLimit, Policy, RestartWhen,
+};
 use crate::catalog::schema::PayloadCheck;
 use crate::catalog::schemas::Schemas;
 use crate::catalog::{
@@ -39,6 +41,8 @@ pub struct Files {
     sensors: [Option<Make>; 3],
     /// 0: there is none; 3: it is disabled.
     rule: u64,
+    /// Of the trigger type.
+    keep: Keep,
 }
 
 /// What is made of them.
@@ -53,6 +57,7 @@ impl Files {
         Self {
             sensors: SENSORS.map(|_| Some(make(rng))),
             rule: 1,
+            keep: rng.pick(&[Keep::All, Keep::Matched, Keep::Counters]),
         }
     }
 
@@ -61,6 +66,9 @@ impl Files {
         let at = rng.below(4) as usize;
         let Some(sensor) = self.sensors.get_mut(at) else {
             self.rule = rng.below(4);
+            if rng.percent(20) {
+                self.keep = rng.pick(&[Keep::All, Keep::Matched, Keep::Counters]);
+            }
             return;
         };
         *sensor = match sensor {
@@ -81,7 +89,7 @@ impl Files {
         }
         catalog
             .trigger_types
-            .insert("p.t".into(), Arc::new(trigger()));
+            .insert("p.t".into(), Arc::new(trigger(self.keep)));
         let action = Arc::new(action(self.rule));
         catalog.actions.insert("p.a".into(), action);
         if self.rule > 0 {
@@ -194,7 +202,7 @@ fn sensor(reference: &str, made: Make) -> Sensor {
     }
 }
 
-fn trigger() -> TriggerType {
+fn trigger(keep: Keep) -> TriggerType {
     TriggerType {
         reference: "p.t".into(),
         pack: "p".into(),
@@ -203,7 +211,7 @@ fn trigger() -> TriggerType {
         payload_schema: json!({}),
         parameters_schema: json!({}),
         payload_check: Arc::new(PayloadCheck::new(&json!({}), None)),
-        keep: None,
+        keep: Some(keep),
         metadata_file: "sensors/s.yaml".into(),
     }
 }

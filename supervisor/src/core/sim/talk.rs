@@ -240,6 +240,10 @@ impl World {
                 let refused = journal.refusals.contains(&number);
                 assert!(refused, "{number} is refused and not on disk: {answer}");
             }
+            Wants::Event(number) if answer["result"]["kept"] == false => {
+                let passed = journal.passed.contains(&number);
+                assert!(passed, "{number} is not kept, and nobody let it pass");
+            }
             Wants::Event(number) => {
                 let event = answer["result"]["event"].as_str().expect("an identifier");
                 let own = journal.said.get(&number).is_some_and(|id| id == event);

@@ -4,22 +4,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::agenda::{Agenda, Happening, Start};
 use super::child::{Child, Piece};
 use super::disk::Order;
 use super::journal::{Journal, ROW};
-use super::packs::{Files, Packs};
+use super::packs::{self, Files, Packs};
 use super::people::People;
 use super::{Rng, Seen};
+use crate::catalog::policy::Keep;
 use crate::catalog::{Catalog, Sensor};
 use crate::config::{Free, Retention};
 use crate::core::clock::Now;
 use crate::core::datastore::View;
-use crate::core::intake::Intake;
+use crate::core::intake::{Intake, Said};
 use crate::core::record::{Exit, Outcome};
 use crate::core::sensor::SensorIx;
 use crate::core::step::Boot;
-use crate::core::{Core, Input};
+use crate::core::{Core, Effect, Input};
 use crate::rules::RuleSet;
 
 pub const PARALLEL: usize = 3;
@@ -339,7 +342,9 @@ impl World {
                 mono: self.now,
                 wall: self.wall(),
             };
+            let passed = passed(&input);
             let effects = self.core.step(input, now);
+            self.pass(passed, &effects);
             self.people.see(&self.core);
             self.hear_dammed();
             self.look();
@@ -348,6 +353,30 @@ impl World {
                     println!("    {effect:.300?}");
                 }
                 inputs.extend(self.perform(effect));
+            }
+        }
+    }
+
+    /// What no rule matched may be no more than a number; what one matches now is written, by whatever
+    /// it was judged before.
+    fn pass(&mut self, passed: Vec<(u64, bool)>, effects: &[Effect]) {
+        if passed.is_empty() {
+            return;
+        }
+        let rule = packs::version_in(&self.core.rules.text()).is_some();
+        let written = effects.iter().flat_map(|effect| match effect {
+            Effect::Commit { batch, .. } => &batch.events[..],
+            _ => &[],
+        });
+        let written: BTreeSet<u64> = written.filter_map(|one| number(&one.payload)).collect();
+        for (number, matches) in passed {
+            let is_written = written.contains(&number);
+            assert!(
+                is_written || !(rule && matches),
+                "{number} is matched, and lost"
+            );
+            if !is_written {
+                self.journal.passed.insert(number);
             }
         }
     }
@@ -367,4 +396,29 @@ impl World {
         let at = self.now + self.rng.time(most_ms);
         self.agenda.at(at, happening);
     }
+}
+
+/// Events that intake let pass, or that the core may let pass when it judges them again: their
+/// numbers, and whether a rule would match them.
+fn passed(input: &Input) -> Vec<(u64, bool)> {
+    let Input::Said { said, .. } = input else {
+        return Vec::new();
+    };
+    let each = said.iter().flat_map(|one| match one {
+        Said::Passed(passed) => passed.events.iter().map(|one| one.payload.get()).collect(),
+        Said::Event(event) if event.keep != Keep::All => vec![&*event.payload],
+        _ => Vec::new(),
+    });
+    each.map(|text| {
+        (
+            number(text).expect("each has a number"),
+            text.contains("true"),
+        )
+    })
+    .collect()
+}
+
+fn number(payload: &str) -> Option<u64> {
+    let payload: Value = serde_json::from_str(payload).ok()?;
+    payload["n"].as_u64()
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::remove::remove;
 use super::writer::{Journal, Order};
-use super::{open, open_read_only, query, space, start, writer};
+use super::{check, copy, open, open_read_only, query, space, start, writer};
 use crate::core::clock::Wall;
 use crate::core::datastore::Key;
 use crate::core::input::Input;
@@ -488,4 +488,33 @@ fn room_is_given_back_while_it_is_written_to() {
     space::shrink(&db, u32::MAX >> 1).expect("the rest");
     let small = space::measure(&db).expect("room");
     assert!(small.free == 0 && small.used < 300_000, "{small:?}");
+}
+
+#[test]
+fn an_old_journal_gives_room_back_once_it_was_compacted() {
+    let data = tempfile::tempdir().expect("a folder");
+    let old = Connection::open(data.path().join(super::FILE)).expect("a file");
+    old.execute_batch(include_str!("schema.sql"))
+        .expect("tables");
+    drop(old);
+    let db = open(data.path()).expect("a journal");
+    assert!(!space::measure(&db).expect("room").can_shrink);
+    drop(db);
+    copy::compact(data.path()).expect("it is made small");
+    let db = open(data.path()).expect("a journal");
+    assert!(space::measure(&db).expect("room").can_shrink);
+    happened(&db, 1, 10, "succeeded");
+    // Every row that is wrong has its word.
+    let wrong = "UPDATE executions SET status = 'running', result = 'x', parent = 9";
+    db.execute(wrong, []).expect("a row");
+    let faults = check::check(&db, false).expect("a check").faults;
+    let all = faults.join("\n");
+    for words in [
+        "have an end",
+        "no JSON",
+        "asked for later",
+        "text is not there",
+    ] {
+        assert!(all.contains(words), "{words}: {all}");
+    }
 }
