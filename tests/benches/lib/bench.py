@@ -110,3 +110,13 @@ class Petrel:
         self.db.close()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
+
+
+def cli(place, *words, env=None):
+    """`petrel` as a client of the one that runs in a place, or beside it."""
+    env = dict(env or os.environ)
+    at = {"PACKS": "packs", "CONFIGS": "configs", "DATA": "data", "CONFIG": "petrel.yaml"}
+    env.update({f"PETREL_{name}": str(place.path(path)) for name, path in at.items()})
+    env["XDG_RUNTIME_DIR"] = str(place.path("runtime"))
+    return subprocess.run([PETREL, *words], env=env, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
