@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use crate::output::Output;
 use crate::report::{Reports, isolate};
 use crate::sandbox::Sandbox;
 use crate::sys;
+use crate::warm::{Fork, Wanted};
 
 /// Name of the file that says that the action may have begun; it holds the wrapper's pid.
 pub const STARTED: &str = "started";
@@ -82,6 +84,65 @@ pub(crate) fn run(args: &ActionArgs) -> Outcome<i32> {
     Ok(0)
 }
 
+/// The action's process, whoever is its parent.
+trait Program {
+    /// Its output, once.
+    fn take_output(&mut self) -> (Option<File>, Option<File>);
+    /// Becomes readable when it ended.
+    fn ending(&self) -> BorrowedFd<'_>;
+    /// How it ended; it stays unreaped.
+    fn end(&self) -> Outcome<End>;
+    /// Signals its group.
+    fn signal_group(&self, signal: Signal);
+    /// Frees its number.
+    fn reap(self) -> Outcome<()>;
+}
+
+impl Program for Running {
+    fn take_output(&mut self) -> (Option<File>, Option<File>) {
+        Running::take_output(self)
+    }
+
+    fn ending(&self) -> BorrowedFd<'_> {
+        self.pidfd()
+    }
+
+    fn end(&self) -> Outcome<End> {
+        Running::end(self)
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        Running::signal_group(self, signal);
+    }
+
+    fn reap(self) -> Outcome<()> {
+        Running::reap(self)
+    }
+}
+
+impl Program for Fork {
+    fn take_output(&mut self) -> (Option<File>, Option<File>) {
+        Fork::take_output(self)
+    }
+
+    fn ending(&self) -> BorrowedFd<'_> {
+        Fork::ending(self)
+    }
+
+    fn end(&self) -> Outcome<End> {
+        Fork::end(self)
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        Fork::signal_group(self, signal);
+    }
+
+    /// The host does it once the connection is closed.
+    fn reap(self) -> Outcome<()> {
+        Ok(())
+    }
+}
+
 struct Action<'a> {
     args: &'a ActionArgs,
     signals: SignalFd,
@@ -101,18 +162,9 @@ enum Stop {
 impl Action<'_> {
     fn run(mut self) -> Outcome<Exit> {
         let started = sys::unix_time_s();
-        let (end, error) = match start(self.args) {
-            Ok(running) => {
-                let end = self.supervise(running)?;
-                (end, take_failure(&self.args.dir))
-            }
-            Err(failure) => (
-                End {
-                    code: None,
-                    signal: None,
-                },
-                Some(failure),
-            ),
+        let (end, error) = match warm(self.args)? {
+            Some(fork) => (self.supervise(fork)?, None),
+            None => self.cold()?,
         };
         Ok(Exit {
             code: end.code,
@@ -129,7 +181,20 @@ impl Action<'_> {
         })
     }
 
-    fn supervise(&mut self, mut running: Running) -> Outcome<End> {
+    fn cold(&mut self) -> Outcome<(End, Option<Failure>)> {
+        match start(self.args) {
+            Ok(running) => {
+                let end = self.supervise(running)?;
+                Ok((end, take_failure(&self.args.dir)))
+            }
+            Err(failure) => {
+                let (code, signal) = (None, None);
+                Ok((End { code, signal }, Some(failure)))
+            }
+        }
+    }
+
+    fn supervise(&mut self, mut running: impl Program) -> Outcome<End> {
         // Ours would keep the supervisor's pipe open after the program closed it.
         let _ = File::open("/dev/null").map(|null| nix::unistd::dup2_stdin(&null));
         let (out, err) = running.take_output();
@@ -145,10 +210,10 @@ impl Action<'_> {
     }
 
     /// Waits for the next thing to happen and handles it; true when the program ended.
-    fn ended(&mut self, running: &Running) -> Outcome<bool> {
+    fn ended(&mut self, running: &impl Program) -> Outcome<bool> {
         let on = [
             Await::Readable(std::os::fd::AsFd::as_fd(&self.signals)),
-            Await::Readable(running.pidfd()),
+            Await::Readable(running.ending()),
             self.out.awaited(),
             self.err.awaited(),
         ];
@@ -173,7 +238,7 @@ impl Action<'_> {
         }
     }
 
-    fn stop(&mut self, ask: Ask, running: &Running) {
+    fn stop(&mut self, ask: Ask, running: &impl Program) {
         match (ask, self.stop) {
             (_, Stop::Killed) | (Ask::Politely, Stop::Asked(_)) => {}
             (Ask::AtOnce, _) => self.stop = Stop::Asked(sys::now()),
@@ -199,7 +264,7 @@ impl Action<'_> {
         sys::parent() != self.args.supervisor_pid
     }
 
-    fn kill_if_due(&mut self, running: &Running) {
+    fn kill_if_due(&mut self, running: &impl Program) {
         if matches!(self.stop, Stop::Asked(at) if sys::now() >= at) {
             running.signal_group(Signal::SIGKILL);
             self.stop = Stop::Killed;
@@ -222,6 +287,28 @@ fn begin(dir: &Path) -> Outcome<()> {
         let target = path.to_string_lossy();
         Failure::system(codes::EXECUTION, "begin", target, &e).hint(hint)
     })
+}
+
+/// A fork of a Python that is ready, where there is one and it can be told what is wanted.
+fn warm(args: &ActionArgs) -> Outcome<Option<Fork>> {
+    let Some(socket) = &args.warm else {
+        return Ok(None);
+    };
+    let own = environment(args);
+    let scrubbed = isolation::scrubbed(names(), &Sandbox::default());
+    let inherited = std::env::vars_os().filter(|(name, _)| !scrubbed.contains(name));
+    // Python's own options are the host's.
+    let argv = args.args.strip_prefix(&["-u".into()]).unwrap_or(&args.args);
+    match Wanted::new(argv, inherited.chain(own), args.cwd.as_deref()) {
+        Some(wanted) => Fork::start(
+            socket,
+            &Wanted {
+                nofile: args.nofile,
+                ..wanted
+            },
+        ),
+        None => Ok(None),
+    }
 }
 
 fn start(args: &ActionArgs) -> Outcome<Running> {

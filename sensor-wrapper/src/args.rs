@@ -29,6 +29,7 @@ sensor-wrapper --probe
 
 sensor-wrapper --action --dir=DIR --supervisor-pid=N [--grace=SECONDS] [--cwd=DIR]
                [--output-bytes=N] [--env=K=V ...] [--python=PATH] [--sdk=DIR]
+               [--warm=SOCKET]
                -- PROGRAM ARGS...
     runs an action and leaves started, stdout, stderr and exit.json in DIR
 ";
@@ -111,6 +112,8 @@ pub struct ActionArgs {
     pub python: Option<PathBuf>,
     /// The unpacked Python SDK, put before `PYTHONPATH`; without it that stays as it is.
     pub sdk: Option<PathBuf>,
+    /// The socket of a Python that is ready; without it, or where nobody listens, one is started.
+    pub warm: Option<PathBuf>,
     /// The soft limit of open files, as it was before the supervisor raised its own.
     pub nofile: Option<u64>,
     /// The program.
@@ -152,6 +155,7 @@ impl ActionArgs {
             env: Vec::new(),
             python: None,
             sdk: None,
+            warm: None,
             nofile: None,
             program: program.into(),
             args: Vec::new(),
@@ -171,12 +175,13 @@ impl ActionArgs {
         }
         options.add("python", self.python.as_ref());
         options.add("sdk", self.sdk.as_ref());
+        options.add("warm", self.warm.as_ref());
         options.add("nofile", self.nofile.map(|n| n.to_string()));
         options.rest(&self.program, &self.args)
     }
 
     fn parse(mut given: Given) -> Outcome<Self> {
-        let known = "dir supervisor-pid grace cwd output-bytes env python sdk nofile";
+        let known = "dir supervisor-pid grace cwd output-bytes env python sdk warm nofile";
         given.only(known)?;
         let (program, args) = given.program()?;
         let grace_s = seconds("grace", given.last("grace"))?;
@@ -190,6 +195,7 @@ impl ActionArgs {
             env: given.pairs("env")?,
             python: given.last("python").map(PathBuf::from),
             sdk: given.last("sdk").map(PathBuf::from),
+            warm: given.last("warm").map(PathBuf::from),
             nofile: number("nofile", given.last("nofile"))?,
             program,
             args,

@@ -28,6 +28,7 @@ mod report;
 pub mod sandbox;
 pub mod sdk;
 mod sys;
+mod warm;
 
 pub use failure::Failure;
 

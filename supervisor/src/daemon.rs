@@ -47,7 +47,7 @@ use crate::world::users::Users;
 use crate::world::watcher::Watcher;
 use crate::world::{
     World, clock, descriptors, gate, intake, procfs, python, recovery, secrets, signals, spawn,
-    stream,
+    stream, warm,
 };
 
 pub use load::{load, load_with};
@@ -234,6 +234,7 @@ async fn supervise(paths: &Paths, turn: &Turn) -> anyhow::Result<bool> {
         sensors: HashMap::new(),
         told_of_pipes: false,
         actions: HashMap::new(),
+        warm: warm::Hosts::default(),
         gate: gate::Gate::default(),
     };
     let (turned, was_turned) = mpsc::unbounded_channel();

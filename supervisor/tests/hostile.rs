@@ -290,6 +290,7 @@ fn parameters_do_not_render_what_they_rendered() {
         output_schema: serde_json::Map::new(),
         notify: Vec::new(),
         on_unknown: petrel_supervisor::catalog::OnUnknown::Fail,
+        warm: true,
         chain: None,
         all_parameters: schemas.into(),
         metadata_file: String::new(),

@@ -304,6 +304,7 @@ fn params_vectors() {
                 output_schema: Map::new(),
                 notify: Vec::new(),
                 on_unknown: petrel_supervisor::catalog::OnUnknown::Fail,
+                warm: true,
                 chain: None,
                 all_parameters: all_parameters.into(),
                 metadata_file: String::new(),

@@ -28,6 +28,7 @@ const KEYS: &[&str] = &[
     "notify",
     "idempotent",
     "on_unknown",
+    "warm",
     "id",
     "ref",
     "uid",
@@ -81,6 +82,7 @@ pub fn action(
         notify::sections(&mut fields),
     );
     let on_unknown = on_unknown(&mut fields);
+    let warm = fields.flag("warm", true);
     let (description, enabled) = (fields.text("description"), fields.flag("enabled", true));
     match name {
         Some(name) if !fields.faulty => Read::Action(Box::new(Action {
@@ -98,6 +100,7 @@ pub fn action(
             output_schema,
             notify,
             on_unknown,
+            warm,
             chain,
             metadata_file: file.relative.clone(),
         })),

@@ -383,6 +383,8 @@ pub struct Action {
     pub notify: Vec<Notify>,
     /// What becomes of one whose end is not known.
     pub on_unknown: OnUnknown,
+    /// `warm`: where it is a Python action, it may be a fork of a Python that is ready.
+    pub warm: bool,
     /// Its tasks, where it is a chain.
     pub chain: Option<Arc<Chain>>,
     /// The YAML, relative to the pack's folder.

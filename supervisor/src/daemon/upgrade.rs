@@ -358,6 +358,7 @@ impl Daemon {
             Ok(program) => bundle.add(Rc::new(program)),
             Err(error) => return format!("our own program cannot be opened: {error}"),
         };
+        self.world.warm.retire();
         let (children, actions) = self.world.hand_over(&mut bundle);
         self.upgrade.sensors = children.iter().filter(|one| !one.ended).count();
         self.upgrade.actions = actions.len();

@@ -57,7 +57,7 @@ struct Known {
 }
 
 impl Handle {
-    /// Starts the wrapper of an action.
+    /// Starts the wrapper of an action; `warm` is the socket of a Python that is ready.
     ///
     /// # Errors
     /// When its folder cannot be made, or the wrapper cannot be started.
@@ -66,6 +66,7 @@ impl Handle {
         data: &Path,
         order: RunOrder,
         plan: Plan,
+        warm: Option<PathBuf>,
         inputs: Sender<Input>,
     ) -> io::Result<Self> {
         let folder = folder(data, order.execution.seq);
@@ -78,7 +79,7 @@ impl Handle {
             None => Stdio::null(),
         };
         let mut child = wrapper.spawn(Order {
-            args: runners::wrapper_args(&plan, &folder),
+            args: runners::wrapper_args(&plan, &folder, warm),
             env: plan.env,
             stdin,
             stdout: Stdio::null(),

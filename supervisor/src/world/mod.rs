@@ -34,6 +34,7 @@ mod stdin;
 pub mod stream;
 pub mod tree;
 pub mod users;
+pub mod warm;
 pub mod watcher;
 
 use std::collections::HashMap;
@@ -47,7 +48,7 @@ use tokio::sync::mpsc::{Sender, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 
 use crate::catalog::policy::Readiness;
-use crate::catalog::{Catalog, Sensor};
+use crate::catalog::{Catalog, Runner, Sensor};
 use crate::core::effect::{Effect, RunOrder};
 use crate::core::executions::failed;
 use crate::core::lifecycle::EX_CONFIG;
@@ -98,6 +99,8 @@ pub struct World {
     pub gate: gate::Gate,
     /// Running actions, by execution.
     pub actions: HashMap<u64, action::Handle>,
+    /// Pythons that are ready for some.
+    pub warm: warm::Hosts,
 }
 
 impl World {
@@ -177,6 +180,7 @@ impl World {
                 rules,
                 sensors,
             } => {
+                self.warm.retire();
                 self.catalog.send_replace(Arc::clone(&catalog));
                 let packs = Some((catalog, rules, sensors));
                 self.intake.shown.send_modify(|shown| shown.packs = packs);
@@ -221,11 +225,12 @@ impl World {
         for handle in self.actions.values() {
             handle.stop(true);
         }
+        self.warm.kill();
     }
 
     /// All children are gone, and their output is read.
     pub fn has_no_children(&self) -> bool {
-        self.sensors.is_empty() && self.actions.is_empty()
+        self.sensors.is_empty() && self.actions.is_empty() && self.warm.are_gone()
     }
 
     fn with(&self, sensor: SensorIx, generation: u64, act: impl FnOnce(&sensor::Handle)) {
@@ -467,7 +472,11 @@ impl World {
             Ok(Planned::Command(plan)) => {
                 let data = &self.place.data;
                 let inputs = self.inputs.clone();
-                match action::Handle::start(&self.wrapper, data, order, plan, inputs) {
+                let may = order.action.warm && order.action.runner == Runner::PythonScript;
+                let (wrapper, place) = (&self.wrapper, &self.place);
+                let warm = may.then(|| self.warm.socket(&plan.program, wrapper, place));
+                let warm = warm.flatten();
+                match action::Handle::start(wrapper, data, order, plan, warm, inputs) {
                     Ok(handle) => {
                         self.actions.insert(execution, handle);
                         return;

@@ -264,6 +264,7 @@ fn action(rule: u64) -> Action {
         output_schema: Map::new(),
         notify: Vec::new(),
         chain: None,
+        warm: true,
         on_unknown: match rule {
             2 => OnUnknown::Ask,
             _ => OnUnknown::Fail,

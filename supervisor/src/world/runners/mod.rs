@@ -142,11 +142,12 @@ pub fn lost(why: &str, now: Wall) -> Outcome {
     }
 }
 
-/// The wrapper's arguments for a command.
-pub fn wrapper_args(plan: &Plan, folder: &Path) -> Vec<OsString> {
+/// The wrapper's arguments for a command; `warm` is the socket of a Python that is ready.
+pub fn wrapper_args(plan: &Plan, folder: &Path, warm: Option<PathBuf>) -> Vec<OsString> {
     let own_pid = i32::try_from(std::process::id()).unwrap_or_default();
     let mut args = ActionArgs::new(folder, own_pid, &plan.program);
     args.nofile = crate::world::descriptors::before();
+    args.warm = warm;
     args.cwd.clone_from(&plan.cwd);
     args.args.clone_from(&plan.args);
     args.to_argv()
