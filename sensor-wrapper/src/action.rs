@@ -299,14 +299,9 @@ fn warm(args: &ActionArgs) -> Outcome<Option<Fork>> {
     let inherited = std::env::vars_os().filter(|(name, _)| !scrubbed.contains(name));
     // Python's own options are the host's.
     let argv = args.args.strip_prefix(&["-u".into()]).unwrap_or(&args.args);
-    match Wanted::new(argv, inherited.chain(own), args.cwd.as_deref()) {
-        Some(wanted) => Fork::start(
-            socket,
-            &Wanted {
-                nofile: args.nofile,
-                ..wanted
-            },
-        ),
+    let env = inherited.chain(own);
+    match Wanted::new(argv, env, args.cwd.as_deref(), args.nofile) {
+        Some(wanted) => Fork::start(socket, &wanted),
         None => Ok(None),
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Wanted {
     env: BTreeMap<String, String>,
     cwd: Option<String>,
     /// The soft limit of open files.
-    pub nofile: Option<u64>,
+    nofile: Option<u64>,
 }
 
 impl Wanted {
@@ -56,6 +56,7 @@ impl Wanted {
         argv: &[OsString],
         env: impl Iterator<Item = (OsString, OsString)>,
         cwd: Option<&Path>,
+        nofile: Option<u64>,
     ) -> Option<Self> {
         let text = |text: OsString| text.into_string().ok();
         let argv: Option<Vec<_>> = argv.iter().cloned().map(text).collect();
@@ -71,7 +72,7 @@ impl Wanted {
             argv,
             env,
             cwd,
-            nofile: None,
+            nofile,
         })
     }
 }
