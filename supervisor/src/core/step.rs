@@ -512,12 +512,14 @@ impl Core {
         if self.batch.is_empty() && self.after.is_empty() {
             return;
         }
-        if !self.batch.is_empty() && self.batch.counts.is_empty() {
-            self.batch.counts = self.tally.along(self.now.mono);
-        }
         let after = std::mem::take(&mut self.after);
         let durability = std::mem::take(&mut self.durability);
-        self.batch.unsynced = durability != Durability::Disk && self.batch.is_of_events();
+        let of_events = self.batch.is_of_events() && self.batch.counts.is_empty();
+        self.batch.unsynced = durability != Durability::Disk && of_events;
+        // What overtakes has none: older ones would come after them.
+        if !self.batch.is_empty() && !self.batch.unsynced && self.batch.counts.is_empty() {
+            self.batch.counts = self.tally.along(self.now.mono);
+        }
         if self.batch.is_empty() {
             self.batch.passed = 0;
             // Nothing to write, but what was said before comes first.

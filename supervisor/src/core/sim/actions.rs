@@ -38,7 +38,8 @@ impl World {
         if !self.running.contains(&seq) {
             return;
         }
-        assert!(self.begun.insert(seq), "{seq} begins a second time");
+        let may = self.begun.insert(seq) || self.begins_again.remove(&seq);
+        assert!(may, "{seq} begins a second time");
         // Some never end by themselves.
         if self.rng.percent(92) {
             let status = match self.rng.percent(80) {
@@ -78,7 +79,9 @@ impl World {
             }
             match self.exits.get(seq) {
                 Some(outcome) => Found::Ended(outcome.clone()),
-                None if !self.begun.contains(seq) => Found::NeverBegan,
+                None if !self.begun.contains(seq) || self.begins_again.contains(seq) => {
+                    Found::NeverBegan
+                }
                 None => Found::Unknown,
             }
         };

@@ -214,7 +214,7 @@ impl World {
             && let Some(seq) = pending
         {
             // It may begin once more.
-            self.begun.remove(&seq);
+            self.begins_again.insert(seq);
         }
         self.ask(Ask::Decide {
             execution: pending.unwrap_or(self.core.last_execution),

@@ -48,6 +48,8 @@ pub struct World {
     pub answered: BTreeSet<String>,
     /// Executions whose program began, ever.
     pub begun: BTreeSet<u64>,
+    /// Those that may begin once more: somebody said so.
+    pub begins_again: BTreeSet<u64>,
     /// `exit.json`, by execution.
     pub exits: BTreeMap<u64, Outcome>,
     pub files: Files,
@@ -101,6 +103,7 @@ impl World {
             journal: Journal::default(),
             answered: BTreeSet::new(),
             begun: BTreeSet::new(),
+            begins_again: BTreeSet::new(),
             exits: BTreeMap::new(),
             retention: Retention {
                 age: Some(Duration::from_secs(30)),
