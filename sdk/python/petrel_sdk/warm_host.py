@@ -55,12 +55,16 @@ def main(path):
     except Unfit as error:
         print(error, file=sys.stderr)
         return UNFIT
+    child = None
     try:
         host.serve()
-    except Child as child:
-        host.forget()
-        return become(child)
-    return 0
+    except Child as found:
+        # Nothing that the action raises is to have this as its context.
+        child = found
+    if child is None:
+        return 0
+    host.forget()
+    return become(child)
 
 
 def prepare():
