@@ -142,14 +142,14 @@ prop_compose! {
     fn any_action()(
         dir in path(), supervisor_pid in any::<i32>(), grace_s in 0.0..3.2e9, cwd in opt(path()),
         output_bytes in any::<u64>(), python in opt(path()), sdk in opt(path()),
-        nofile in opt(any::<u64>()),
+        nofile in opt(any::<u64>()), warm in opt(path()),
         names in proptest::collection::vec("[^=\\x00]{1,8}", 0..4),
         values in proptest::collection::vec(os_text(), 4),
         program in os_text(), args in proptest::collection::vec(os_text(), 0..4),
     ) -> ActionArgs {
         let env = names.into_iter().map(OsString::from).zip(values).collect();
         ActionArgs {
-            dir, supervisor_pid, grace_s, cwd, output_bytes, env, python, sdk, nofile, program, args,
+            dir, supervisor_pid, grace_s, cwd, output_bytes, env, python, sdk, warm, nofile, program, args,
         }
     }
 }

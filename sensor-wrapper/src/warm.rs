@@ -3,13 +3,12 @@
 //! The fork is the host's child. It keeps its number until we close the connection, so we may signal
 //! its group by it until then; what is left of the group afterwards is the host's to kill.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -79,9 +78,7 @@ impl Wanted {
 
 /// A fork that is not reaped.
 pub(crate) struct Fork {
-    host: RefCell<BufReader<UnixStream>>,
-    /// The same connection.
-    watched: OwnedFd,
+    host: UnixStream,
     pid: Pid,
     out: Option<File>,
     err: Option<File>,
@@ -103,15 +100,12 @@ impl Fork {
         let stdin = io::stdin();
         let streams = [stdin.as_fd(), to_out.as_fd(), to_err.as_fd()];
         ask(&host, wanted, &streams).map_err(|e| lost(&e))?;
-        let mut host = BufReader::new(host);
-        let said = heard(&mut host).map_err(|e| lost(&e))?;
+        let said = heard(&host).map_err(|e| lost(&e))?;
         let pid = said
             .pid
             .ok_or_else(|| lost(&io::ErrorKind::InvalidData.into()))?;
-        let watched = host.get_ref().as_fd().try_clone_to_owned();
         Ok(Some(Self {
-            watched: watched.map_err(|e| lost(&e))?,
-            host: RefCell::new(host),
+            host,
             pid: Pid::from_raw(pid),
             out: Some(File::from(out)),
             err: Some(File::from(err)),
@@ -124,7 +118,7 @@ impl Fork {
 
     /// Becomes readable when it ended, or the host did.
     pub fn ending(&self) -> BorrowedFd<'_> {
-        self.watched.as_fd()
+        self.host.as_fd()
     }
 
     pub fn signal_group(&self, signal: Signal) {
@@ -136,7 +130,7 @@ impl Fork {
     /// # Errors
     /// When the host died, and it with it: nobody knows how far it came.
     pub fn end(&self) -> Outcome<End> {
-        let said = heard(&mut self.host.borrow_mut()).map_err(|e| lost(&e))?;
+        let said = heard(&self.host).map_err(|e| lost(&e))?;
         match (said.code, said.signal) {
             (None, None) => Err(lost(&io::ErrorKind::InvalidData.into())),
             (code, signal) => Ok(End { code, signal }),
@@ -162,12 +156,16 @@ fn ask(host: &UnixStream, wanted: &Wanted, streams: &[BorrowedFd<'_>; 3]) -> io:
     host.write_all(&message[sent..])
 }
 
-fn heard(host: &mut BufReader<UnixStream>) -> io::Result<Said> {
-    let mut line = String::new();
-    host.read_line(&mut line)?;
-    match line.ends_with('\n') {
-        true => Ok(serde_json::from_str(&line)?),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
+/// One line, and nothing of the next: whether that is there is asked of the connection.
+fn heard(mut host: &UnixStream) -> io::Result<Said> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    loop {
+        host.read_exact(&mut byte)?;
+        match byte {
+            [b'\n'] => return Ok(serde_json::from_slice(&line)?),
+            [byte] => line.push(byte),
+        }
     }
 }
 
