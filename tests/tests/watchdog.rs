@@ -182,6 +182,10 @@ fn a_program_that_cannot_be_started_is_parked_after_three_times() {
     wait_until("it is parked", || {
         (place.show("p.Gone")["state"] == "parked").then_some(())
     });
+    // The last one is told once it is on disk.
+    wait_until("three ends", || {
+        (petrel.count("sensor.ended", "p.Gone") >= 3).then_some(())
+    });
     assert_eq!(petrel.count("sensor.ended", "p.Gone"), 3);
     // Its code changes: it starts by itself.
     place.write("packs/p/sensors/gone.sh", "#!/bin/sh\nexec sleep 1000000\n");
