@@ -96,7 +96,8 @@ fn the_oldest_go_when_there_is_too_much_and_nobody_waits() {
     });
     let found = info(&place);
     let used = found["used"].as_u64().unwrap();
-    assert!((1 << 20..3 << 20).contains(&used), "{found}");
+    // A flood is cut back by more than it is over, so that there is room for what comes meanwhile.
+    assert!((1 << 19..3 << 20).contains(&used), "{found}");
     assert_eq!(found["full"], Value::Null, "{found}");
     assert_eq!(petrel.count("journal.full", "journal"), 0);
     assert_eq!(place.show("p.Flood")["journal"], Value::Null);
